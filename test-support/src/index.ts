@@ -1,0 +1,1 @@
+export { canCreateUserNamespace, requires, requiresProgram, which } from './requires.ts'

@@ -1,0 +1,33 @@
+import { defineConfig } from 'vitest/config'
+
+// Three kinds of tests: unit (need nothing), kernel (need user namespaces), e2e (the built command line).
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'test-support/src/**/*.test.ts', '*.test.ts'],
+          exclude: ['**/*.kernel.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'kernel',
+          include: ['packages/*/src/**/*.kernel.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['e2e/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+})
