@@ -1,0 +1,121 @@
+/**
+ * What `cromwell-init` is to do, as data.
+ *
+ * Names are those of the OCI runtime specification and of Linux man pages. Policy ends here:
+ * whoever writes a spec has decided everything, the helper only carries it out in a fixed order.
+ */
+export interface LaunchSpec {
+  /** Namespaces to create; those not named stay the caller's. All but `user` need `user` unless privileged. */
+  namespaces: readonly NamespaceType[]
+  /** How ids inside correspond to ids outside; needed exactly when `user` is created. */
+  idMapping?: IdMappingPlan
+  /** At most 64 bytes; needs the `uts` namespace. */
+  hostname?: string
+  /** The new root; left out, the caller's root stays. Needs the `mount` namespace. */
+  root?: RootSpec
+  /** Carried out in this order, inside the new root. */
+  mounts: readonly Mount[]
+  /** Absolute paths inside: files are covered by /dev/null, directories by an empty read-only tmpfs; missing ones are skipped. */
+  maskedPaths: readonly string[]
+  /** Absolute paths inside that become read-only; missing ones are skipped. */
+  readonlyPaths: readonly string[]
+  process: ProcessSpec
+  monitor?: MonitorSpec
+}
+
+/** The namespace types of the OCI runtime specification (`network`, not `net`). */
+export type NamespaceType = 'user' | 'mount' | 'pid' | 'network' | 'ipc' | 'uts' | 'cgroup'
+
+/** One line of `/proc/PID/uid_map`, in the OCI runtime specification's words. */
+export interface IdMapping {
+  containerID: number
+  hostID: number
+  size: number
+}
+
+/** A chosen id mapping and how it gets written. */
+export interface IdMappingPlan {
+  /** `identity`: root's own ids; `subid`: the caller plus ranges of /etc/subuid; `single`: the caller as id 0, nothing else. */
+  kind: 'identity' | 'subid' | 'single'
+  uidMappings: readonly IdMapping[]
+  gidMappings: readonly IdMapping[]
+  /** Short and stable, fit for a directory name: equal keys mean equal mappings. */
+  key: string
+  /** Absolute paths of the setuid helpers; given exactly when `kind` is `subid`. */
+  newuidmap?: string
+  newgidmap?: string
+}
+
+/** Where the new root comes from. */
+export interface RootSpec {
+  /** An existing directory: the root itself, or the mount point of `overlay`. Absolute. */
+  path: string
+  overlay?: OverlaySpec
+  /** Make the root mount read-only once everything is mounted. */
+  readonly?: boolean
+}
+
+/** An overlay mount (always with `userxattr`). */
+export interface OverlaySpec {
+  /** Base first, top last (the reverse of the mount option). Absolute. */
+  lowerDirs: readonly string[]
+  upperDir: string
+  workDir: string
+  /** Never sync the upper directory: for containers that are thrown away. Linux 5.10. */
+  volatile?: boolean
+}
+
+/** Flags that every mount kind takes; all off unless given. */
+export interface MountFlags {
+  readonly?: boolean
+  nosuid?: boolean
+  nodev?: boolean
+  noexec?: boolean
+}
+
+/** One mount; `destination` is resolved inside the root, and created when missing. */
+export type Mount =
+  /** A directory or file of the host, with everything mounted below it. */
+  | (MountFlags & { type: 'bind'; source: string; destination: string })
+  | (MountFlags & { type: 'tmpfs'; destination: string; sizeBytes?: number; mode?: number })
+  | (MountFlags & { type: 'proc'; destination: string })
+  /** A fresh sysfs; the kernel wants an own `network` namespace for it. */
+  | (MountFlags & { type: 'sysfs'; destination: string })
+  | (MountFlags & { type: 'mqueue'; destination: string })
+  /** A fresh cgroup2; wants an own `cgroup` namespace and a cgroup v2 host. */
+  | (MountFlags & { type: 'cgroup'; destination: string })
+  /** A minimal /dev: tmpfs with null zero full random urandom tty, the usual links, pts, shm, mqueue (the last with an own `ipc` namespace). */
+  | { type: 'dev'; destination: '/dev'; shmSizeBytes?: number }
+
+/** The contained process itself. */
+export interface ProcessSpec {
+  /** argv; the first is looked up on the PATH of `env`, inside, when it has no slash. */
+  args: readonly string[]
+  /** `KEY=value`; nothing else reaches the process. */
+  env: readonly string[]
+  /** Absolute, inside; created (as root) when missing. */
+  cwd: string
+  /** Ids inside. */
+  uid: number
+  gid: number
+  additionalGids: readonly number[]
+  /** Octal value such as 0o022. */
+  umask: number
+  /** Give it a pseudo-terminal of the container's own devpts as stdio and controlling terminal. */
+  terminal?: { columns: number; rows: number }
+  /** `CAP_…` names kept in the bounding set; effective and permitted too when uid is 0. */
+  capabilities: readonly string[]
+  noNewPrivileges: boolean
+  /** A classic BPF program for SECCOMP_SET_MODE_FILTER: 8-byte `struct sock_filter`s. */
+  seccomp?: Uint8Array
+}
+
+/** What the monitor (the process outside that waits for the container) looks after. */
+export interface MonitorSpec {
+  /** Append stdout and stderr to this file, in the CRI log format (`time stream F|P line`). */
+  logPath?: string
+  /** Written (temp, fsync, rename) when the container has ended: `exit-code=`, `signal=`, `finished-at=` lines. */
+  exitPath?: string
+  /** Removed after that, recursively, with the container's own ids, never following links. */
+  removeOnExit?: readonly string[]
+}
