@@ -8,13 +8,13 @@ interface Skippable {
 
 /**
  * Skip the calling test, with a reason, where the host lacks something; fail it instead where the
- * environment variable `CROMWELL_TEST_REQUIRE` (comma-separated names, or `all`) says that it was
- * installed for.
+ * environment variable `CROMWELL_TEST_REQUIRE` says that it was installed for: comma-separated names,
+ * `all` for every name, `-name` for all but that one.
  */
 export function requires(context: Skippable, name: string, present: boolean, why: string): void {
   if (present) return
   const required = (process.env['CROMWELL_TEST_REQUIRE'] ?? '').split(',')
-  if (required.includes(name) || required.includes('all')) {
+  if (required.includes(name) || (required.includes('all') && !required.includes(`-${name}`))) {
     throw new Error(`this host was set up for ${name}, but ${why}`)
   }
   context.skip(`needs ${name}: ${why}`)
