@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest'
+import { compileSeccomp } from './compile.ts'
+import { defaultSeccomp } from './default-filter.ts'
+import { defaultProfile } from './default-profile.ts'
+
+test('the compiled filters are those of the profile (else: node dev/compile-default-seccomp.mjs)', () => {
+  for (const arch of ['x64', 'arm64'] as const) {
+    for (const options of [{}, { allowNestedNamespaces: true }]) {
+      expect(defaultSeccomp(arch, options)).toEqual(compileSeccomp(defaultProfile(options), arch))
+    }
+  }
+})
+
+test('the same array comes back every time', () => {
+  expect(defaultSeccomp('x64')).toBe(defaultSeccomp('x64', { allowNestedNamespaces: false }))
+  expect(defaultSeccomp('x64')).not.toBe(defaultSeccomp('x64', { allowNestedNamespaces: true }))
+})
