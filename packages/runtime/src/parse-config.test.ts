@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest'
+import { parseConfig } from './parse-config.ts'
+import { exampleConfig } from './testing/example-config.ts'
+
+test('a config survives being written and read', () => {
+  const config = { ...exampleConfig(), annotations: { 'org.example.a': 'b' } }
+  expect(parseConfig(JSON.stringify(config))).toEqual(config)
+})
+
+test('properties that the specification does not know are ignored, and null counts as absent', () => {
+  const config = { ...exampleConfig(), somethingNew: { deep: true } }
+  const text = JSON.stringify({ ...config, annotations: null, hooks: null })
+  expect(parseConfig(text)).toEqual(exampleConfig())
+})
+
+test('the device rule of `runc spec` holds anyway and is accepted', () => {
+  const { linux, ...config } = exampleConfig()
+  const resources = { devices: [{ allow: false, access: 'rwm' }] }
+  const text = (more: object) => JSON.stringify({ ...config, linux: { ...linux, ...more } })
+  expect(parseConfig(text({ resources })).linux).toEqual(linux)
+  const limited = { resources: { ...resources, pids: { limit: 10 } } }
+  expect(() => parseConfig(text(limited))).toThrow(refused('/linux/resources'))
+  const permissive = { resources: { devices: [{ allow: true, access: 'rwm' }] } }
+  expect(() => parseConfig(text(permissive))).toThrow(refused('/linux/resources'))
+})
+
+test.each([
+  ['/hooks', { hooks: { prestart: [{ path: '/bin/true' }] } }],
+  ['/domainname', { domainname: 'example' }],
+  ['/linux/seccomp', { linux: { seccomp: { defaultAction: 'SCMP_ACT_ERRNO' } } }],
+  ['/linux/sysctl', { linux: { sysctl: { 'net.ipv4.ip_forward': '1' } } }],
+  ['/linux/devices', { linux: { devices: [{ path: '/dev/fuse', type: 'c' }] } }],
+  ['/linux/mountLabel', { linux: { mountLabel: 'label' } }],
+])('%s is refused because ignoring it would change the container', (pointer, change) => {
+  expect(() => parseConfig(JSON.stringify({ ...exampleConfig(), ...change }))).toThrow(
+    refused(pointer),
+  )
+})
+
+test.each([
+  ['apparmorProfile', 'strict'],
+  ['selinuxLabel', 'label'],
+  ['oomScoreAdj', 100],
+  ['rlimits', [{ type: 'RLIMIT_NOFILE', hard: 1, soft: 1 }]],
+])('process.%s is refused too', (name, value) => {
+  const config = exampleConfig()
+  const text = JSON.stringify({ ...config, process: { ...config.process, [name]: value } })
+  expect(() => parseConfig(text)).toThrow(refused(`/process/${name}`))
+})
+
+test.each([
+  ['', '[]'],
+  ['', 'not json'],
+  ['/ociVersion', JSON.stringify({ ...exampleConfig(), ociVersion: '2.0.0' })],
+  ['/root', JSON.stringify({ ...exampleConfig(), root: undefined })],
+  ['/root/path', JSON.stringify({ ...exampleConfig(), root: { path: 'a\0b' } })],
+  ['/process/args', withProcess({ args: [] })],
+  ['/process/args/1', withProcess({ args: ['a', 1] })],
+  ['/process/cwd', withProcess({ cwd: 'relative' })],
+  ['/process/user/uid', withProcess({ user: { uid: -1, gid: 0 } })],
+  ['/process/user/uid', withProcess({ user: { uid: '0', gid: 0 } })],
+  ['/process/user/gid', withProcess({ user: { uid: 0, gid: 2 ** 32 } })],
+  ['/mounts/0/destination', JSON.stringify({ ...exampleConfig(), mounts: [{}] })],
+])('a config that is wrong at "%s" is refused with that pointer', (pointer, text) => {
+  expect(() => parseConfig(text)).toThrow(
+    expect.objectContaining({ code: 'ERR_RUNTIME_CONFIG', pointer }),
+  )
+})
+
+function withProcess(change: object): string {
+  const config = exampleConfig()
+  return JSON.stringify({ ...config, process: { ...config.process, ...change } })
+}
+
+function refused(pointer: string): unknown {
+  return expect.objectContaining({ code: 'ERR_RUNTIME_UNSUPPORTED', pointer })
+}

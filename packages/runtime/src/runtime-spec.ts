@@ -1,0 +1,72 @@
+/**
+ * The part of the OCI runtime specification's `config.json` that this runtime carries out,
+ * in the specification's words (https://github.com/opencontainers/runtime-spec/blob/main/config.md).
+ */
+export interface RuntimeConfig {
+  ociVersion: string
+  root: {
+    /** Absolute, or relative to the bundle. */
+    path: string
+    readonly?: boolean
+  }
+  process: ProcessConfig
+  hostname?: string
+  mounts?: MountConfig[]
+  linux?: LinuxConfig
+  annotations?: Record<string, string>
+}
+
+/** The contained process, `process` of config.json. */
+export interface ProcessConfig {
+  terminal?: boolean
+  consoleSize?: { height: number; width: number }
+  user: { uid: number; gid: number; umask?: number; additionalGids?: number[] }
+  args: string[]
+  env?: string[]
+  cwd: string
+  capabilities?: CapabilitiesConfig
+  noNewPrivileges?: boolean
+}
+
+/** The five capability sets; names as in capabilities(7). */
+export interface CapabilitiesConfig {
+  bounding?: string[]
+  effective?: string[]
+  permitted?: string[]
+  inheritable?: string[]
+  ambient?: string[]
+}
+
+/** One entry of `mounts`; options are those of mount(8). */
+export interface MountConfig {
+  destination: string
+  type?: string
+  source?: string
+  options?: string[]
+}
+
+/** The Linux part, `linux` of config.json. */
+export interface LinuxConfig {
+  namespaces?: { type: string; path?: string }[]
+  uidMappings?: IdMappingConfig[]
+  gidMappings?: IdMappingConfig[]
+  maskedPaths?: string[]
+  readonlyPaths?: string[]
+  rootfsPropagation?: string
+}
+
+/** One range of an id mapping. */
+export interface IdMappingConfig {
+  containerID: number
+  hostID: number
+  size: number
+}
+
+/** The version of the specification that states are reported in. */
+export const OCI_VERSION = '1.2.0'
+
+/**
+ * Annotation that asks for a seccomp filter by name; `default` is the one compiled into
+ * `@cromwell/ns-native`. It stands in for `linux.seccomp`, whose profiles this runtime refuses.
+ */
+export const SECCOMP_ANNOTATION = 'org.cromwell.seccomp'

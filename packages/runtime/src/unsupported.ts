@@ -1,0 +1,74 @@
+import { RuntimeError } from './errors.ts'
+
+/**
+ * What the specification knows and this runtime does not enforce. A bundle that relies on one of
+ * these would be weaker, or other, than its author believes, so each is refused unless it is empty.
+ */
+const UNSUPPORTED = [
+  '/domainname',
+  '/hooks',
+  '/process/apparmorProfile',
+  '/process/commandLine',
+  '/process/execCPUAffinity',
+  '/process/ioPriority',
+  '/process/oomScoreAdj',
+  '/process/rlimits',
+  '/process/scheduler',
+  '/process/selinuxLabel',
+  '/linux/devices',
+  '/linux/intelRdt',
+  '/linux/mountLabel',
+  '/linux/netDevices',
+  '/linux/personality',
+  '/linux/seccomp',
+  '/linux/sysctl',
+  '/linux/timeOffsets',
+  '/windows',
+  '/solaris',
+  '/vm',
+  '/zos',
+  '/freebsd',
+] as const
+
+/** Throws RuntimeError ERR_RUNTIME_UNSUPPORTED for the first thing in `config` that is not enforced here. */
+export function refuseUnsupported(config: unknown): void {
+  for (const pointer of UNSUPPORTED) {
+    if (!isEmpty(at(config, pointer))) throw unsupported(pointer, 'is not supported')
+  }
+  const resources = at(config, '/linux/resources')
+  if (!isEmpty(resources) && !deniesDevicesOnly(resources)) {
+    throw unsupported('/linux/resources', 'is not supported: no cgroup is created')
+  }
+}
+
+/** An error about one place in config.json. */
+export function unsupported(pointer: string, why: string): RuntimeError {
+  return new RuntimeError('ERR_RUNTIME_UNSUPPORTED', `config.json: ${pointer} ${why}`, { pointer })
+}
+
+/**
+ * `runc spec` writes a device rule that denies all; that holds without a cgroup too, since no
+ * device node can be made in a user namespace and /dev has only the harmless ones.
+ */
+function deniesDevicesOnly(resources: unknown): boolean {
+  const { devices, ...others } = resources as { devices?: unknown } // an object: not empty, came from JSON
+  return (
+    Object.values(others).every(isEmpty) &&
+    Array.isArray(devices) &&
+    devices.every((rule: unknown) => at(rule, '/allow') === false)
+  )
+}
+
+function at(value: unknown, pointer: string): unknown {
+  let current = value
+  for (const key of pointer.split('/').slice(1)) {
+    if (typeof current !== 'object' || current === null || !Object.hasOwn(current, key)) return
+    current = (current as Record<string, unknown>)[key] // an object with this own property, as just checked
+  }
+  return current
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null || value === '') return true
+  return typeof value === 'object' && Object.values(value).every(isEmpty)
+}
