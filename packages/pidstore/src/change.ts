@@ -13,18 +13,18 @@ export async function change<T>(at: Step, work: () => T | Promise<T>): Promise<T
   try {
     return await work()
   } catch (cause) {
-    if (cause instanceof PidstoreError) throw cause
     const errno = errnoOf(cause)
+    if (errno === undefined || cause instanceof PidstoreError) throw cause
     const hint = hintFor(errno)
-    throw new PidstoreError(
-      'ERR_PIDSTORE_WRITE',
-      `cannot ${at.step} ${at.path}: ${errno ?? cause}`,
-      { ...at, ...(hint === undefined ? {} : { hint }), cause },
-    )
+    throw new PidstoreError('ERR_PIDSTORE_WRITE', `cannot ${at.step} ${at.path}: ${errno}`, {
+      ...at,
+      ...(hint === undefined ? {} : { hint }),
+      cause,
+    })
   }
 }
 
-function hintFor(errno: string | undefined): string | undefined {
+function hintFor(errno: string): string | undefined {
   switch (errno) {
     case 'ENOSPC':
     case 'EDQUOT':

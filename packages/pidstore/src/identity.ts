@@ -32,7 +32,7 @@ export interface ProcessIdentity {
  * namespace or user can tell.
  */
 export type ProcessVerdict =
-  | { state: 'running' }
+  | { state: 'running'; reason?: undefined }
   | { state: 'exited'; reason: string }
   | { state: 'elsewhere'; reason: string }
 

@@ -6,14 +6,12 @@ import { removeFile } from './remove-file.ts'
 
 // Of a record's id, or of the breaker of a lock (lock.ts).
 const LEFTOVER = /^\.([A-Za-z0-9][\w.-]{0,127}|~[\da-f-]{36})\.(?:lock|tmp)$/
-const RECORD = /^(.+)\.pid$/
 
 /** The ids of the records in a listing of the store's directory, sorted. */
 export function recordIds(names: readonly string[]): string[] {
   const ids: string[] = []
   for (const name of names) {
-    const id = RECORD.exec(name)?.[1]
-    if (id !== undefined && !id.startsWith('.')) ids.push(id)
+    if (name.endsWith('.pid') && !name.startsWith('.')) ids.push(name.slice(0, -'.pid'.length))
   }
   return ids.sort()
 }
