@@ -1,0 +1,27 @@
+import type { CliCommandClass } from './command.ts'
+
+/** A verb of the command line; its class is only loaded when it is used. */
+export interface Verb {
+  name: string
+  description: string
+  load(): Promise<CliCommandClass>
+}
+
+/** All verbs, in the order of the help text. */
+export const VERBS: readonly Verb[] = [
+  {
+    name: 'run',
+    description: 'Run a command in a new container',
+    load: async () => (await import('./commands/run.ts')).RunCommand,
+  },
+  {
+    name: 'pull',
+    description: 'Download an image from a registry',
+    load: async () => (await import('./commands/pull.ts')).PullCommand,
+  },
+  {
+    name: 'ps',
+    description: 'List containers',
+    load: async () => (await import('./commands/ps.ts')).PsCommand,
+  },
+]
