@@ -15,3 +15,7 @@ test('the same array comes back every time', () => {
   expect(defaultSeccomp('x64')).toBe(defaultSeccomp('x64', { allowNestedNamespaces: false }))
   expect(defaultSeccomp('x64')).not.toBe(defaultSeccomp('x64', { allowNestedNamespaces: true }))
 })
+
+test('the machine’s own architecture is the default', () => {
+  expect(defaultSeccomp()).toBe(defaultSeccomp(process.arch === 'arm64' ? 'arm64' : 'x64'))
+})
