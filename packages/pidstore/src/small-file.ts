@@ -49,9 +49,11 @@ function readUpTo(fd: number, maxBytes: number): string {
   if (scratch.length < maxBytes) scratch = Buffer.allocUnsafeSlow(maxBytes)
   let length = 0
   while (length < maxBytes) {
-    const count = readSync(fd, scratch, length, maxBytes - length, null)
-    if (count === 0) break
+    const wanted = maxBytes - length
+    const count = readSync(fd, scratch, length, wanted, null)
     length += count
+    // Regular files and those of /proc give less than was asked for only at their end.
+    if (count < wanted) break
   }
   // latin1 keeps one character per byte, so that sizes and offsets mean the same in both.
   return scratch.toString('latin1', 0, length)
