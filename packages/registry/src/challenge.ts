@@ -1,0 +1,99 @@
+/** One way to authenticate that a server offers. */
+export interface Challenge {
+  /** In lower case: `bearer`, `basic`, … */
+  scheme: string
+  /** By lower-case name. */
+  parameters: Record<string, string>
+  /** The form without names, as in `Negotiate YII…`. */
+  token68?: string
+}
+
+const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
+const TOKEN68 = /[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y
+const EQUALS = /[ \t]*=[ \t]*/y
+const SPACES = /[ \t]+/y
+const COMMAS = /[ \t]*(?:,[ \t]*)+/y
+const QUOTED = /"((?:[^"\\]|\\.)*)"/sy
+const MAX_HEADER_LENGTH = 16 * 1024
+
+/**
+ * The challenges of a `WWW-Authenticate` header, or of several such headers, in order.
+ *
+ * Several challenges may share a header, and commas separate both challenges and parameters, so that
+ * only a grammar tells them apart. What follows a syntax error in a header is ignored; parsing never throws.
+ * Source: RFC 9110, sections 11.2, 11.3 and 11.6.1.
+ */
+export function parseChallenges(headers: string | string[] | undefined): Challenge[] {
+  const list = headers === undefined ? [] : Array.isArray(headers) ? headers : [headers]
+  return list.flatMap((header) => (header.length > MAX_HEADER_LENGTH ? [] : parseHeader(header)))
+}
+
+function parseHeader(header: string): Challenge[] {
+  const challenges: Challenge[] = []
+  let position = skip(COMMAS, header, skip(SPACES, header, 0))
+  while (position < header.length) {
+    const scheme = match(TOKEN, header, position)
+    if (scheme === undefined) break
+    const challenge: Challenge = { scheme: scheme.text.toLowerCase(), parameters: {} }
+    challenges.push(challenge)
+    const next = readCredentials(header, scheme.end, challenge)
+    if (next === undefined) break
+    position = next
+  }
+  return challenges
+}
+
+/** Read what follows a scheme up to the next one. Undefined at a syntax error. */
+function readCredentials(header: string, start: number, challenge: Challenge): number | undefined {
+  const separated = skip(COMMAS, header, start)
+  if (separated > start) return separated
+  let position = skip(SPACES, header, start)
+  const token68 = match(TOKEN68, header, position)
+  if (token68 !== undefined && isToken68(header, position)) {
+    challenge.token68 = token68.text
+    return skip(COMMAS, header, token68.end)
+  }
+  while (position < header.length) {
+    const parameter = readParameter(header, position)
+    // Not a parameter: the scheme of the next challenge, or an error which the caller then meets.
+    if (parameter === undefined) return position === start ? undefined : position
+    challenge.parameters[parameter.name] ??= parameter.value
+    const next = skip(COMMAS, header, parameter.end)
+    if (next === parameter.end)
+      return skip(SPACES, header, next) >= header.length ? header.length : undefined
+    position = next
+  }
+  return position
+}
+
+/** `a=` could begin a parameter; `abc==` and `abc` could not. */
+function isToken68(header: string, position: number): boolean {
+  return readParameter(header, position) === undefined
+}
+
+function readParameter(
+  header: string,
+  position: number,
+): { name: string; value: string; end: number } | undefined {
+  const name = match(TOKEN, header, position)
+  const equals = name && match(EQUALS, header, name.end)
+  if (name === undefined || equals === undefined) return undefined
+  const value = match(QUOTED, header, equals.end) ?? match(TOKEN, header, equals.end)
+  if (value === undefined) return undefined
+  const text = value.group === undefined ? value.text : value.group.replace(/\\(.)/gs, '$1')
+  return { name: name.text.toLowerCase(), value: text, end: value.end }
+}
+
+function match(
+  expression: RegExp,
+  text: string,
+  position: number,
+): { text: string; group: string | undefined; end: number } | undefined {
+  expression.lastIndex = position
+  const found = expression.exec(text)
+  return found === null ? undefined : { text: found[0], group: found[1], end: expression.lastIndex }
+}
+
+function skip(expression: RegExp, text: string, position: number): number {
+  return match(expression, text, position)?.end ?? position
+}
