@@ -1,28 +1,33 @@
-export type { BlobIngest } from './blob-ingest.ts'
-export { type Challenge, parseChallenges } from './challenge.ts'
-export type { CallOptions, ClientEvent, RegistryClient, RegistryClientOptions } from './client.ts'
-export { createRegistryClient } from './client.ts'
-export { runCredentialHelper } from './credential-helper.ts'
+export { type Challenge, parseChallenges } from './auth/challenge.ts'
+export { runCredentialHelper } from './auth/credential-helper.ts'
 export type {
   CredentialHelperRunner,
   CredentialProvider,
   CredentialQuery,
   Credentials,
   FileCredentialsOptions,
-} from './credentials.ts'
-export { fileCredentials, staticCredentials } from './credentials.ts'
-export type { Descriptor } from './descriptor.ts'
-export type { DigestAlgorithm, Expectation, ParsedDigest } from './digest.ts'
-export { digestOf, isDigest, parseDigest, verifyBytes, verifyStream } from './digest.ts'
+} from './auth/credentials.ts'
+export { fileCredentials, staticCredentials } from './auth/credentials.ts'
+export type { BlobBody } from './client/fetch-blob.ts'
+export type { FetchedManifest, ManifestHead } from './client/fetch-manifest.ts'
+export type {
+  CallOptions,
+  ClientEvent,
+  RegistryClient,
+  RegistryClientOptions,
+} from './client/registry-client.ts'
+export { createRegistryClient } from './client/registry-client.ts'
 export type { RegistryErrorCode, RegistryErrorDetail, RegistryErrorFields } from './errors.ts'
 export { isRegistryError, REGISTRY_ERROR_CODES, RegistryError } from './errors.ts'
-export type { FetchedManifest, ManifestHead } from './fetch-manifest.ts'
-export { type ImageConfig, parseImageConfig } from './image-config.ts'
-export type { StoredImageEntry, TagOptions } from './layout.ts'
-export { type ImageLayout, openImageLayout } from './layout.ts'
-export { type ImageIndex, type ImageManifest, parseManifest } from './manifest.ts'
-export { MEDIA_TYPES, toOciType } from './media-types.ts'
-export type { BlobBody } from './open-blob.ts'
+export type { ProxySettings } from './http/proxy.ts'
+export type { Retry, RetryPolicy } from './http/retry.ts'
+export type { Timeouts, TransportOptions } from './http/transport.ts'
+export type { Descriptor } from './image/descriptor.ts'
+export type { DigestAlgorithm, Expectation, ParsedDigest } from './image/digest.ts'
+export { digestOf, isDigest, parseDigest, verifyBytes, verifyStream } from './image/digest.ts'
+export { type ImageConfig, parseImageConfig } from './image/image-config.ts'
+export { type ImageIndex, type ImageManifest, parseManifest } from './image/manifest.ts'
+export { MEDIA_TYPES, toOciType } from './image/media-types.ts'
 export {
   formatPlatform,
   type HostFacts,
@@ -33,10 +38,7 @@ export {
   type Platform,
   parsePlatform,
   selectPlatform,
-} from './platform.ts'
-export type { ProxySettings } from './proxy.ts'
-export { type PullOptions, type PullResult, pull } from './pull.ts'
-export type { PullEvent, PullListener, PullStatus } from './pull-event.ts'
+} from './image/platform.ts'
 export {
   canonicalName,
   familiarName,
@@ -47,7 +49,10 @@ export {
   repositoryName,
   withDigest,
   withTag,
-} from './reference.ts'
-export type { Retry, RetryPolicy } from './retry.ts'
-export type { ImageLayer, StoredImage } from './stored-image.ts'
-export type { Timeouts, TransportOptions } from './transport.ts'
+} from './image/reference.ts'
+export type { BlobIngest } from './layout/blob-ingest.ts'
+export type { StoredImageEntry, TagOptions } from './layout/image-layout.ts'
+export { type ImageLayout, openImageLayout } from './layout/image-layout.ts'
+export type { ImageLayer, StoredImage } from './layout/stored-image.ts'
+export { type PullOptions, type PullResult, pull } from './pull/pull.ts'
+export type { PullEvent, PullListener, PullStatus } from './pull/pull-event.ts'

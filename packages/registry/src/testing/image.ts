@@ -1,9 +1,9 @@
-import type { Descriptor } from '../descriptor.ts'
-import { digestOf } from '../digest.ts'
-import { hostPlatform } from '../host-platform.ts'
-import type { ImageConfig } from '../image-config.ts'
-import { MEDIA_TYPES } from '../media-types.ts'
-import type { Platform } from '../platform.ts'
+import type { Descriptor } from '../image/descriptor.ts'
+import { digestOf } from '../image/digest.ts'
+import { hostPlatform } from '../image/host-platform.ts'
+import type { ImageConfig } from '../image/image-config.ts'
+import { MEDIA_TYPES } from '../image/media-types.ts'
+import type { Platform } from '../image/platform.ts'
 import type { TestLayer } from './layer.ts'
 
 /** A document or blob with its descriptor. */

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
-import { digestOf } from '../digest.ts'
-import { MEDIA_TYPES } from '../media-types.ts'
+import { digestOf } from '../image/digest.ts'
+import { MEDIA_TYPES } from '../image/media-types.ts'
 import { type TarEntry, writeTar } from './tar-writer.ts'
 
 /** What an entry of a layer may have besides its kind. */

@@ -1,4 +1,4 @@
-import { parseReference } from '../reference.ts'
+import { parseReference } from '../image/reference.ts'
 import type { TestBlob, TestImage, TestIndex } from './image.ts'
 
 interface Repository {

@@ -1,0 +1,145 @@
+import { abortable } from '../abort.ts'
+import { type AuthTarget, createAuthorizer } from '../auth/authorizer.ts'
+import { parseChallenges } from '../auth/challenge.ts'
+import { RegistryError } from '../errors.ts'
+import { apiHost, isLoopbackHost } from '../http/host-rules.ts'
+import { statusError } from '../http/response.ts'
+import { type Retry, withRetry } from '../http/retry.ts'
+import type { HttpResponse, Transport } from '../http/transport.ts'
+import { redactText, redactUrl } from '../redact.ts'
+import type { RegistryClientOptions } from './registry-client.ts'
+
+/** A request to a registry's API, as the endpoints make it. */
+export interface ApiRequest {
+  registry: string
+  repository?: string
+  /** What follows the repository in the URL, or `/v2/` if there is none. */
+  path: string
+  method: 'GET' | 'HEAD'
+  headers?: Record<string, string>
+  /** What could not be done, to what, should it fail. */
+  action: string
+  reference?: string
+  signal?: AbortSignal | undefined
+  onRetry?: ((retry: Retry) => void) | undefined
+  /** Statuses besides 2xx that the caller deals with. */
+  accept?: number[]
+  /** Set if the caller repeats the request itself. */
+  once?: boolean
+}
+
+/** Make a request to a registry; everything but the wanted answer is thrown. */
+export type Exchange = (request: ApiRequest) => Promise<HttpResponse>
+
+/** Requests with authentication, retries and typed errors. */
+export function createExchange(transport: Transport, options: RegistryClientOptions): Exchange {
+  const { onEvent } = options
+  const authorizer = createAuthorizer(transport, options.credentials)
+  const bases = new Map<string, Promise<URL>>()
+
+  function baseOf(registry: string): Promise<URL> {
+    const found = bases.get(registry) ?? findBase(transport, registry)
+    bases.set(registry, found)
+    found.catch(() => bases.delete(registry))
+    return found
+  }
+
+  async function send(request: ApiRequest, target: AuthTarget, authorization?: string) {
+    const { method, path, repository, signal, headers } = request
+    const url = new URL(repository === undefined ? path : `${repository}/${path}`, target.base)
+    const start = performance.now()
+    const credentials = authorization === undefined ? {} : { authorization }
+    const response = await transport.request({
+      method,
+      url,
+      signal,
+      headers: { ...headers, ...credentials },
+    })
+    const durationMs = Math.round(performance.now() - start)
+    const { status } = response
+    onEvent?.({ type: 'request', method, url: redactUrl(url.href), status, durationMs })
+    for (const message of warningsOf(response)) onEvent?.({ type: 'warning', message })
+    return response
+  }
+
+  async function attempt(request: ApiRequest): Promise<HttpResponse> {
+    const { registry, repository, signal, accept = [], action, method, reference } = request
+    const base = await abortable(baseOf(registry), signal)
+    const target: AuthTarget = { registry, repository, base, signal }
+    const authorization = await abortable(authorizer.authorization(target), signal)
+    let response = await send(request, target, authorization)
+    // A 401 of the host that a redirect led to is no matter between the registry and us.
+    if (response.status === 401 && response.url.host === base.host) {
+      response = await answerChallenge(response, request, target, authorization)
+    }
+    const { status } = response
+    if ((status >= 200 && status < 300) || accept.includes(status)) return response
+    const error = await statusError(response, {
+      action,
+      method,
+      reference,
+      secrets: authorizer.secrets(),
+    })
+    throw response.url.host === base.host ? error : expiredRedirect(error)
+  }
+
+  async function answerChallenge(
+    response: HttpResponse,
+    request: ApiRequest,
+    target: AuthTarget,
+    used: string | undefined,
+  ): Promise<HttpResponse> {
+    const challenges = parseChallenges(response.headers['www-authenticate'])
+    const again = await abortable(authorizer.accept(target, challenges, used), request.signal)
+    if (!again) return response
+    response.cancel()
+    return send(request, target, await abortable(authorizer.authorization(target), request.signal))
+  }
+
+  return (request) => {
+    if (request.once) return attempt(request)
+    const { signal } = request
+    const onRetry = (retry: Retry) => {
+      const { attempt: number, delayMs, error } = retry
+      onEvent?.({ type: 'retry', attempt: number, delayMs, reason: error.message })
+      request.onRetry?.(retry)
+    }
+    return withRetry(() => attempt(request), { policy: options.retry, signal, onRetry })
+  }
+}
+
+/** TLS, except for hosts named by the caller, and for this machine if the registry there has none. */
+async function findBase(transport: Transport, registry: string): Promise<URL> {
+  const host = apiHost(registry)
+  const secure = new URL(`https://${host}/v2/`)
+  const plain = new URL(`http://${host}/v2/`)
+  if (transport.plainHttp.has(host)) return plain
+  if (!isLoopbackHost(host)) return secure
+  try {
+    const response = await transport.request({ method: 'GET', url: plain })
+    response.cancel()
+    // This is how servers of TLS answer those who do not speak it.
+    return response.status === 400 ? secure : plain
+  } catch (error) {
+    const answered = error instanceof RegistryError && SPOKE_SOMETHING_ELSE.has(error.code)
+    if (answered && (error.temporary || error.code === 'ERR_REGISTRY_PROTOCOL')) return secure
+    throw error
+  }
+}
+
+const SPOKE_SOMETHING_ELSE = new Set<string>(['ERR_REGISTRY_UNREACHABLE', 'ERR_REGISTRY_PROTOCOL'])
+
+/** A signed URL that ran out: a new one may be had from the registry. */
+function expiredRedirect(error: RegistryError): RegistryError {
+  const { code, message, ...fields } = error
+  return new RegistryError(code, message, { ...fields, temporary: true })
+}
+
+/** Source: distribution-spec, "Warnings"; RFC 7234, section 5.5. */
+function warningsOf({ headers }: HttpResponse): string[] {
+  const texts = [headers['warning'] ?? []].flat()
+  return texts.flatMap((text) => {
+    const quoted = /^299 - "((?:[^"\\]|\\.)*)"/.exec(text)?.[1]
+    return quoted === undefined ? [] : [redactText(quoted.replace(/\\(.)/g, '$1').slice(0, 500))]
+  })
+}

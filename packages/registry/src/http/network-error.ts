@@ -1,0 +1,146 @@
+import { abortedError } from '../abort.ts'
+import { RegistryError, type RegistryErrorCode } from '../errors.ts'
+
+/** What was being done when the network failed. */
+export interface FailedRequest {
+  method: string
+  url: URL
+  signal?: AbortSignal | undefined
+  /** Whether a proxy stood between. */
+  proxied?: boolean
+}
+
+interface Diagnosis {
+  code: RegistryErrorCode
+  why: string
+  hint: string
+  /** Set if trying again at once may help. */
+  temporary?: boolean
+}
+
+const NETWORK_HINT = 'check the network, and whether a proxy is needed (HTTPS_PROXY)'
+const RETRY_HINT = 'try again; what was downloaded is kept'
+const CERTIFICATE_HINT =
+  'if the registry has its own certificate authority, pass its certificate as `ca`'
+const TIMEOUT: Omit<Diagnosis, 'why'> = {
+  code: 'ERR_REGISTRY_TIMEOUT',
+  hint: `try again, or ${NETWORK_HINT}`,
+  temporary: true,
+}
+const NO_SUCH_NAME: Diagnosis = {
+  code: 'ERR_REGISTRY_NAME_RESOLUTION',
+  why: 'name cannot be resolved',
+  hint: 'check the spelling of the registry, the network, and whether a proxy is needed (HTTPS_PROXY)',
+}
+const CUT: Diagnosis = {
+  code: 'ERR_REGISTRY_UNREACHABLE',
+  why: 'the connection was cut',
+  hint: RETRY_HINT,
+  temporary: true,
+}
+
+const DIAGNOSES: Record<string, Diagnosis> = {
+  ENOTFOUND: NO_SUCH_NAME,
+  EAI_AGAIN: NO_SUCH_NAME,
+  EAI_NODATA: NO_SUCH_NAME,
+  EAI_NONAME: NO_SUCH_NAME,
+  EAI_FAIL: NO_SUCH_NAME,
+  ECONNREFUSED: unreachable(
+    'connection refused',
+    'check that the registry runs and its port is right',
+  ),
+  EHOSTUNREACH: unreachable('no route to the host', NETWORK_HINT),
+  ENETUNREACH: unreachable('no route to its network', NETWORK_HINT),
+  ENETDOWN: unreachable('the network is down', NETWORK_HINT),
+  EADDRNOTAVAIL: unreachable('no local address to reach it from', NETWORK_HINT),
+  EACCES: unreachable(
+    'connecting is not permitted',
+    'check the firewall and the sandbox this runs in',
+  ),
+  EPERM: unreachable(
+    'connecting is not permitted',
+    'check the firewall and the sandbox this runs in',
+  ),
+  ECONNRESET: CUT,
+  EPIPE: CUT,
+  UND_ERR_SOCKET: CUT,
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: CUT,
+  ETIMEDOUT: { ...TIMEOUT, why: 'no connection in time' },
+  UND_ERR_CONNECT_TIMEOUT: { ...TIMEOUT, why: 'no connection in time' },
+  UND_ERR_HEADERS_TIMEOUT: { ...TIMEOUT, why: 'no answer in time' },
+  UND_ERR_BODY_TIMEOUT: { ...TIMEOUT, why: 'the transfer stalled', hint: RETRY_HINT },
+  DEPTH_ZERO_SELF_SIGNED_CERT: tls('its certificate is self-signed'),
+  SELF_SIGNED_CERT_IN_CHAIN: tls('its certificate comes from an unknown authority'),
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: tls('its certificate comes from an unknown authority'),
+  UNABLE_TO_GET_ISSUER_CERT: tls('its certificate comes from an unknown authority'),
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: tls('its certificate comes from an unknown authority'),
+  CERT_HAS_EXPIRED: tls('its certificate has expired', 'check the date of this machine'),
+  CERT_NOT_YET_VALID: tls('its certificate is not valid yet', 'check the date of this machine'),
+  ERR_TLS_CERT_ALTNAME_INVALID: tls(
+    'its certificate is for another name',
+    'check the spelling of the registry',
+  ),
+  EPROTO: tls(
+    'it does not speak TLS on this port',
+    'if it is meant to be plain HTTP, list it in `plainHttp`',
+  ),
+}
+
+/** A failure below HTTP as a typed error that says what was asked, what happened and what to do. */
+export function networkError(error: unknown, request: FailedRequest): RegistryError {
+  if (error instanceof RegistryError) return error
+  if (request.signal?.aborted) return abortedError(request.signal)
+  const { method, url, proxied = false } = request
+  const { code, why, hint, temporary = false } = diagnose(error)
+  const host = url.host
+  return new RegistryError(
+    code,
+    `cannot reach ${host}${proxied ? ' through the proxy' : ''}: ${why}`,
+    {
+      hint,
+      host,
+      method,
+      url: url.href,
+      temporary,
+      cause: error,
+    },
+  )
+}
+
+function diagnose(error: unknown): Diagnosis {
+  for (const code of codesOf(error)) {
+    const known = DIAGNOSES[code]
+    if (known !== undefined) return known
+    if (code.startsWith('HPE_')) {
+      const hint = 'check the port: something else than a registry may listen there'
+      return { code: 'ERR_REGISTRY_PROTOCOL', why: 'its answer is not HTTP', hint }
+    }
+    if (/^(?:ERR_SSL_|ERR_TLS_|CERT_|UND_ERR_PRX_TLS)/.test(code))
+      return tls(`TLS failed (${code})`)
+    if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
+      return {
+        code: 'ERR_REGISTRY_CLOSED',
+        why: 'the client is closed',
+        hint: 'create another client',
+      }
+    }
+  }
+  const why = error instanceof Error ? error.message : String(error)
+  return unreachable(why, NETWORK_HINT)
+}
+
+/** The codes of an error, of those it bundles (one per address tried) and of its causes. */
+function codesOf(error: unknown, depth = 0): string[] {
+  if (!(error instanceof Error) || depth > 4) return []
+  const own = 'code' in error && typeof error.code === 'string' ? [error.code] : []
+  const bundled = error instanceof AggregateError ? error.errors : []
+  return [...own, ...[...bundled, error.cause].flatMap((inner) => codesOf(inner, depth + 1))]
+}
+
+function unreachable(why: string, hint: string): Diagnosis {
+  return { code: 'ERR_REGISTRY_UNREACHABLE', why, hint }
+}
+
+function tls(why: string, hint = CERTIFICATE_HINT): Diagnosis {
+  return { code: 'ERR_REGISTRY_TLS', why, hint }
+}

@@ -1,0 +1,156 @@
+import type { Dispatcher } from 'undici'
+import { throwIfAborted } from '../abort.ts'
+import { RegistryError } from '../errors.ts'
+import { createDispatcher } from './dispatcher.ts'
+import { type PlainHttpRule, unsafeHop } from './host-rules.ts'
+import { networkError } from './network-error.ts'
+import { type ProxySettings, proxyFor } from './proxy.ts'
+
+/** A request as the client makes it. */
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST'
+  url: URL
+  /** By lower-case name. */
+  headers?: Record<string, string>
+  body?: string
+  signal?: AbortSignal | undefined
+}
+
+/** The final answer, after redirects; its body must be read or cancelled. */
+export interface HttpResponse {
+  status: number
+  /** By lower-case name. */
+  headers: Record<string, string | string[] | undefined>
+  /** Where the answer came from. */
+  url: URL
+  body: AsyncIterable<Uint8Array>
+  /** Drop the body; idempotent. */
+  cancel(): void
+}
+
+/** How long to wait, in milliseconds. */
+export interface Timeouts {
+  /** For a connection. Default 15 000. */
+  connectMs?: number
+  /** For the head of an answer. Default 60 000. */
+  headersMs?: number
+  /** Between two pieces of a body. Default 60 000. */
+  bodyMs?: number
+}
+
+/** Options of {@link createTransport}. */
+export interface TransportOptions {
+  /** Sent as `User-Agent`. */
+  userAgent?: string
+  /** Certificate authorities in PEM, trusted besides Node's own. */
+  ca?: string | string[]
+  proxy?: ProxySettings
+  timeouts?: Timeouts
+  /** Use this dispatcher of undici for everything; it is not closed, and `ca` and `proxy` are its business. */
+  dispatcher?: Dispatcher
+  /** Hosts (`host` or `host:port`) that may be spoken to without TLS. */
+  plainHttp?: string[]
+}
+
+/** HTTP with redirects and typed errors, and nothing that is about registries. */
+export interface Transport extends PlainHttpRule {
+  /** Throws `ERR_REGISTRY_UNREACHABLE` and the other network codes, `ERR_REGISTRY_UNSAFE_REDIRECT`, `ERR_REGISTRY_ABORTED`. */
+  request(request: HttpRequest): Promise<HttpResponse>
+  /** Cut all connections. */
+  close(): Promise<void>
+}
+
+const MAX_REDIRECTS = 10
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+
+/** Make a transport; undici is loaded with the first request. */
+export function createTransport(options: TransportOptions = {}): Transport {
+  const plainHttp = new Set(options.plainHttp ?? [])
+  const { userAgent = 'cromwell', timeouts = {} } = options
+  let opened: ReturnType<typeof createDispatcher> | undefined
+  let closed = false
+
+  async function send(request: HttpRequest): Promise<HttpResponse> {
+    const { method, url, signal, body = null } = request
+    throwIfAborted(signal)
+    if (closed) throw new RegistryError('ERR_REGISTRY_CLOSED', 'the registry client is closed')
+    opened ??= createDispatcher(options)
+    const proxy = options.dispatcher ? undefined : proxyFor(url, options.proxy ?? {})
+    const failed = { method, url, signal, proxied: proxy !== undefined }
+    try {
+      const dispatcher = (await opened).dispatcherFor(proxy)
+      const response = await dispatcher.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: { 'user-agent': userAgent, 'accept-encoding': 'identity', ...request.headers },
+        body,
+        headersTimeout: timeouts.headersMs ?? 60_000,
+        bodyTimeout: timeouts.bodyMs ?? 60_000,
+        ...(signal === undefined ? {} : { signal }),
+      })
+      const cancel = () => {
+        response.body.on('error', () => {}).destroy()
+      }
+      const pieces = typedErrors(response.body, failed)
+      return { status: response.statusCode, headers: response.headers, url, body: pieces, cancel }
+    } catch (error) {
+      throw networkError(error, failed)
+    }
+  }
+
+  return {
+    plainHttp,
+    async request(request) {
+      let current = request
+      for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+        const response = await send(current)
+        const location = REDIRECTS.has(response.status) && response.headers['location']
+        if (typeof location !== 'string') return response
+        response.cancel()
+        current = redirected(current, request.url, location, plainHttp)
+      }
+      throw unsafeRedirect(current, `more than ${MAX_REDIRECTS} redirects`)
+    },
+    async close() {
+      closed = true
+      await (await opened?.catch(() => undefined))?.close()
+    },
+  }
+}
+
+function redirected(
+  request: HttpRequest,
+  origin: URL,
+  location: string,
+  plainHttp: ReadonlySet<string>,
+): HttpRequest {
+  if (!URL.canParse(location, request.url.href))
+    throw unsafeRedirect(request, 'the location is not a URL')
+  const url = new URL(location, request.url)
+  const reason =
+    request.method === 'POST' ? 'a form is not sent on' : unsafeHop(request.url, url, { plainHttp })
+  if (reason !== undefined) throw unsafeRedirect({ ...request, url }, reason)
+  const { authorization, ...others } = request.headers ?? {}
+  const keep = authorization !== undefined && url.origin === origin.origin
+  return { ...request, url, headers: keep ? { ...others, authorization } : others }
+}
+
+function unsafeRedirect({ method, url }: HttpRequest, reason: string): RegistryError {
+  return new RegistryError(
+    'ERR_REGISTRY_UNSAFE_REDIRECT',
+    `a redirect to ${url.origin} is not followed: ${reason}`,
+    { method, url: url.href, host: url.host, hint: 'report it to who runs the registry' },
+  )
+}
+
+async function* typedErrors(
+  body: AsyncIterable<Uint8Array>,
+  failed: Parameters<typeof networkError>[1],
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* body
+  } catch (error) {
+    throw networkError(error, failed)
+  }
+}

@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Descriptor, parseDescriptor } from '../image/descriptor.ts'
+import { isObject, type JsonObject } from '../image/json-document.ts'
+import { MEDIA_TYPES } from '../image/media-types.ts'
+import { canonicalName, familiarName, parseReference, type Reference } from '../image/reference.ts'
+import { makePrivateDirectories, writeDurably } from './durable-file.ts'
+import { damagedLayout, isMissing, layoutError } from './layout-error.ts'
+import { type LockOptions, withLock } from './lock.ts'
+
+/** The annotations by which an entry of index.json is found. */
+export const ANNOTATIONS = {
+  /** What `skopeo inspect oci:DIRECTORY:NAME` looks for; the familiar name here. */
+  refName: 'org.opencontainers.image.ref.name',
+  /** What containerd looks for; the canonical name. */
+  imageName: 'io.containerd.image.name',
+  /** The digest that the name stood for at the registry: of the index, if there was one. */
+  resolvedDigest: 'vnd.cromwell.resolved.digest',
+} as const
+
+const LAYOUT_FILE = `${JSON.stringify({ imageLayoutVersion: '1.0.0' })}\n`
+const LOCK_TIMEOUT_MS = 60_000
+
+/** index.json as it stands: what this package does not know is kept when it is written again. */
+interface RawIndex {
+  document: JsonObject
+  manifests: unknown[]
+}
+
+/** The descriptors of index.json that can be read; entries that cannot are passed over. Empty if there is none. */
+export function readIndexEntries(directory: string): Descriptor[] {
+  return readIndex(directory).manifests.flatMap((entry) => {
+    try {
+      return [parseDescriptor(entry, 'index.json')]
+    } catch {
+      return []
+    }
+  })
+}
+
+/** The reference that an entry is stored for; undefined if it names none. */
+export function entryReference(entry: Descriptor): Reference | undefined {
+  const { [ANNOTATIONS.imageName]: full, [ANNOTATIONS.refName]: short } = entry.annotations ?? {}
+  try {
+    const text = full ?? short
+    return text === undefined ? undefined : parseReference(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The descriptor with the annotations that make it the entry for a name. */
+export function namedEntry(
+  reference: Reference,
+  manifest: Descriptor,
+  resolvedDigest: string,
+): Descriptor {
+  return {
+    ...manifest,
+    annotations: {
+      ...manifest.annotations,
+      [ANNOTATIONS.refName]: familiarName(reference),
+      [ANNOTATIONS.imageName]: canonicalName(reference),
+      [ANNOTATIONS.resolvedDigest]: resolvedDigest,
+    },
+  }
+}
+
+/** Replace what the name stood for; undefined removes the name. Returns whether the name was there before. */
+export async function replaceEntry(
+  directory: string,
+  reference: Reference,
+  entry: Descriptor | undefined,
+  options: LockOptions = {},
+): Promise<boolean> {
+  try {
+    await makePrivateDirectories(directory, 'blobs', 'blobs/sha256')
+    const lock = join(directory, 'index.json.lock')
+    return await withLock(lock, { timeoutMs: LOCK_TIMEOUT_MS, ...options }, async () => {
+      const { document, manifests } = readIndex(directory)
+      const others = manifests.filter((raw) => !isNamed(raw, reference))
+      const next = entry === undefined ? others : [...others, entry]
+      await writeIndex(directory, { ...document, manifests: next })
+      return others.length < manifests.length
+    })
+  } catch (error) {
+    throw layoutError('write', join(directory, 'index.json'), error)
+  }
+}
+
+function readIndex(directory: string): RawIndex {
+  const path = join(directory, 'index.json')
+  let document: unknown
+  try {
+    document = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (isMissing(error)) return emptyIndex()
+    if (error instanceof SyntaxError) throw damagedLayout(path, 'it is not JSON', error)
+    throw layoutError('read', path, error)
+  }
+  const manifests = isObject(document) ? (document['manifests'] ?? []) : undefined
+  if (!isObject(document) || !Array.isArray(manifests)) {
+    throw damagedLayout(path, 'it is not an image index')
+  }
+  return { document, manifests }
+}
+
+function emptyIndex(): RawIndex {
+  return { document: { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex }, manifests: [] }
+}
+
+async function writeIndex(directory: string, document: JsonObject): Promise<void> {
+  const layoutFile = join(directory, 'oci-layout')
+  try {
+    readFileSync(layoutFile)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await writeDurably(layoutFile, LAYOUT_FILE)
+  }
+  await writeDurably(join(directory, 'index.json'), `${JSON.stringify(document, undefined, 2)}\n`)
+}
+
+function isNamed(raw: unknown, reference: Reference): boolean {
+  try {
+    const found = entryReference(parseDescriptor(raw, 'index.json'))
+    return found !== undefined && canonicalName(found) === canonicalName(reference)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,57 @@
+import type { Descriptor } from '../image/descriptor.ts'
+import type { Platform } from '../image/platform.ts'
+
+/** What `pull` tells while it works; layers are named by their digest. */
+export type PullEvent =
+  /** The registry is asked what the name stands for. */
+  | { type: 'resolve'; reference: string }
+  /** It stands for this manifest. */
+  | {
+      type: 'resolved'
+      digest: string
+      mediaType: string
+      platform: Platform
+      /** Base layer first. */
+      layers: Descriptor[]
+    }
+  /** The layer is on disk already. */
+  | { type: 'layer-exists'; digest: string; size: number }
+  /** The layer is to be downloaded, once a connection is free. */
+  | { type: 'layer-waiting'; digest: string; size: number }
+  /** The download starts; at an offset if an earlier one broke off. */
+  | { type: 'layer-start'; digest: string; size: number; offset: number }
+  /** At most every 100 ms for a layer, and once when all bytes are there. */
+  | { type: 'layer-progress'; digest: string; received: number; size: number }
+  /** All bytes are there. */
+  | { type: 'layer-verify'; digest: string }
+  /** The blob has its final name: size and digest hold. */
+  | { type: 'layer-done'; digest: string }
+  /** The download broke off and goes on after a pause. */
+  | { type: 'layer-retry'; digest: string; attempt: number; delayMs: number; reason: string }
+  /** A question to the registry is asked again after a pause. */
+  | { type: 'retry'; attempt: number; delayMs: number; reason: string }
+  | { type: 'warning'; message: string }
+  /** The image is complete and has its name. */
+  | { type: 'done'; digest: string; status: PullStatus }
+
+/** Whether anything had to be fetched. */
+export type PullStatus = 'downloaded' | 'up-to-date'
+
+/** Where events go; called synchronously. */
+export type PullListener = (event: PullEvent) => void
+
+const PROGRESS_INTERVAL_MS = 100
+
+/** A reporter of one layer's progress that stays quiet between intervals: a chunk is no news. */
+export function progressReporter(
+  { digest, size }: Descriptor,
+  onEvent: PullListener,
+): (received: number) => void {
+  let last = Number.NEGATIVE_INFINITY
+  return (received) => {
+    const now = performance.now()
+    if (received < size && now - last < PROGRESS_INTERVAL_MS) return
+    last = now
+    onEvent({ type: 'layer-progress', digest, received, size })
+  }
+}

@@ -1,0 +1,167 @@
+import type { CallOptions, RegistryClient } from '../client/registry-client.ts'
+import { RegistryError } from '../errors.ts'
+import type { Retry } from '../http/retry.ts'
+import { hostPlatform } from '../image/host-platform.ts'
+import type { ImageManifest } from '../image/manifest.ts'
+import {
+  formatPlatform,
+  isSamePlatform,
+  matchesPlatform,
+  noPlatform,
+  type Platform,
+} from '../image/platform.ts'
+import { familiarName, parseReference, type Reference } from '../image/reference.ts'
+import type { ImageLayout } from '../layout/image-layout.ts'
+import { assembleImage, platformOf, type StoredImage } from '../layout/stored-image.ts'
+import { downloadLayers } from './download-layers.ts'
+import type { PullListener, PullStatus } from './pull-event.ts'
+import { type ResolvedImage, resolveImage, toOciManifest } from './resolve.ts'
+
+/** Options of {@link pull}. */
+export interface PullOptions {
+  client: RegistryClient
+  /** Default: this machine's. */
+  platform?: Platform | undefined
+  /** Layers downloaded at the same time. Default 3. */
+  concurrency?: number | undefined
+  /** Bytes that a layer, and all layers together, may have. Default 16 GiB and 64 GiB. */
+  limits?: { layerBytes?: number; totalBytes?: number } | undefined
+  signal?: AbortSignal | undefined
+  onEvent?: PullListener | undefined
+}
+
+/** What {@link pull} returns. */
+export interface PullResult {
+  image: StoredImage
+  /** `up-to-date` if nothing but the question was sent. */
+  status: PullStatus
+}
+
+const GIB = 1024 ** 3
+const MAX_LAYER_BYTES = 16 * GIB
+const MAX_TOTAL_BYTES = 64 * GIB
+
+interface Context extends PullOptions {
+  reference: Reference
+  layout: ImageLayout
+  onEvent: PullListener
+}
+
+/**
+ * Bring an image into a layout and give it its name there.
+ *
+ * Only what is missing is fetched: nothing at all if the registry says that the name still stands for
+ * what is stored. The name is set last, so that it never stands for half an image. Throws
+ * {@link RegistryError}; what was downloaded by then is kept and the next pull goes on from it.
+ */
+export async function pull(
+  reference: Reference | string,
+  layout: ImageLayout,
+  options: PullOptions,
+): Promise<PullResult> {
+  const parsed = typeof reference === 'string' ? parseReference(reference) : reference
+  const onEvent: PullListener = options.onEvent ?? (() => {})
+  const context: Context = { ...options, reference: parsed, layout, onEvent }
+  onEvent({ type: 'resolve', reference: familiarName(parsed) })
+  const current = await findCurrent(context)
+  const result: PullResult =
+    current === undefined
+      ? { image: await download(context), status: 'downloaded' }
+      : { image: current, status: 'up-to-date' }
+  onEvent({ type: 'done', digest: result.image.resolvedDigest, status: result.status })
+  return result
+}
+
+/** The stored image, if it is complete and still what the name stands for. */
+async function findCurrent(context: Context): Promise<StoredImage | undefined> {
+  const { reference, layout, client, platform = hostPlatform() } = context
+  const stored = await layout.find(reference)
+  if (stored === undefined || !isSamePlatform(platform, platformOf(stored))) return undefined
+  for (const layer of stored.layers) {
+    if (!(await layout.has(layer))) return undefined
+  }
+  const wanted = reference.digest ?? (await client.head(reference, callOptions(context))).digest
+  const isCurrent = wanted === stored.resolvedDigest || wanted === stored.manifest.digest
+  return isCurrent ? stored : undefined
+}
+
+async function download(context: Context): Promise<StoredImage> {
+  const { reference, layout, client, platform = hostPlatform() } = context
+  await layout.sweep()
+  const call = callOptions(context)
+  const found = await resolveImage(client, reference, platform, call)
+  announce(found, platform, context)
+  checkSizes(found, context)
+  const { config } = found.manifest
+  const configBytes =
+    (await layout.read(config)) ?? (await client.readBlob(reference, config, call))
+  const image = assembleImage({ ...toOciManifest(found), reference, configBytes })
+  checkPlatform(image, context)
+  await downloadLayers(found.manifest.layers, context)
+  return store(image, { ...toOciManifest(found), configBytes }, context)
+}
+
+/** Everything below a name first, the name last. */
+async function store(
+  image: StoredImage,
+  documents: { manifest: ImageManifest; bytes: Uint8Array; configBytes: Uint8Array },
+  { reference, layout, signal }: Context,
+): Promise<StoredImage> {
+  const { resolvedDigest } = image
+  const manifest = { ...image.manifest, platform: platformOf(image) }
+  await layout.write(documents.manifest.config, documents.configBytes)
+  await layout.write(manifest, documents.bytes)
+  await layout.tag(reference, manifest, { resolvedDigest, signal })
+  return { ...image, manifest }
+}
+
+function announce(found: ResolvedImage, platform: Platform, { onEvent }: Context): void {
+  const { descriptor, manifest } = found
+  const { digest, mediaType } = descriptor
+  const { layers } = manifest
+  onEvent({
+    type: 'resolved',
+    digest,
+    mediaType,
+    platform: descriptor.platform ?? platform,
+    layers,
+  })
+}
+
+function checkSizes({ manifest }: ResolvedImage, { reference, limits = {} }: Context): void {
+  const { layerBytes = MAX_LAYER_BYTES, totalBytes = MAX_TOTAL_BYTES } = limits
+  let total = 0
+  for (const { digest, size } of manifest.layers) {
+    total += size
+    if (size > layerBytes) throw tooLarge(`layer ${digest} of`, size, layerBytes, reference)
+  }
+  if (total > totalBytes) throw tooLarge('the image', total, totalBytes, reference)
+}
+
+function tooLarge(what: string, size: number, limit: number, reference: Reference): RegistryError {
+  const name = familiarName(reference)
+  const message = `${what} ${name} is too large: ${size} bytes, where ${limit} are allowed`
+  return new RegistryError('ERR_REGISTRY_TOO_LARGE', message, {
+    reference: name,
+    expected: `at most ${limit}`,
+    actual: String(size),
+    hint: 'raise the limit if the image is to be trusted',
+  })
+}
+
+/** An image without an index is for one platform; another one was perhaps asked for by mistake. */
+function checkPlatform(image: StoredImage, { platform, onEvent }: Context): void {
+  const wanted = platform ?? hostPlatform()
+  const { config, manifest, name } = image
+  if (manifest.platform !== undefined || config.architecture === '') return
+  if (matchesPlatform(wanted, config)) return
+  if (platform !== undefined) throw noPlatform(name, platform, [{ platform: platformOf(image) }])
+  const [has, here] = [formatPlatform(config), formatPlatform(wanted)]
+  onEvent({ type: 'warning', message: `${name} is for ${has} and this machine is ${here}` })
+}
+
+function callOptions({ signal, onEvent }: Context): CallOptions {
+  const onRetry = ({ error, ...retry }: Retry) =>
+    onEvent({ type: 'retry', ...retry, reason: error.message })
+  return { signal, onRetry }
+}
