@@ -1,6 +1,6 @@
 // What `@cromwell/pidstore` costs: list() of 1,000 records, create() and remove(). Prints one table.
 // Usage: node bench/pidstore.mjs   (after the packages were built)
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { openPidStore } from '../packages/pidstore/dist/index.js'
 
 const RECORDS = 1000
 const LISTS = 50
+const FRESH = 15
 const CREATES = 200
 const SLEEPERS = 8
 
@@ -30,12 +31,13 @@ try {
       'list(), 1,000 exited (pid recycled)',
       ...measure(LISTS, () => expectState(recycled, 'exited')),
     ],
+    ['the first, with the import, 1,000 running', ...measureFresh(live)],
     ...(await measureChanges(join(directory, 'changes'))),
   ]
   console.log(`node ${process.version}, ${cpus()[0]?.model.trim()}, ${cpus().length} cores`)
   for (const [what, median, slowest] of rows) {
     const [m, s] = [median, slowest].map((ms) => ms.toFixed(2).padStart(8))
-    console.log(`${what.padEnd(38)} median ${m} ms   p95 ${s} ms`)
+    console.log(`${what.padEnd(42)} median ${m} ms   p95 ${s} ms`)
   }
 } finally {
   for (const sleeper of sleepers) sleeper.kill('SIGKILL')
@@ -72,6 +74,19 @@ function measure(times, work) {
     durations.push(performance.now() - start)
   }
   return summarize(durations)
+}
+
+/** Import and first list() of a new Node process, which is what `ps` pays. */
+function measureFresh(store) {
+  const program = `
+    const start = performance.now()
+    const { openPidStore } = await import('./packages/pidstore/dist/index.js')
+    openPidStore(process.argv[1]).listSync()
+    console.log(performance.now() - start)`
+  const cwd = join(import.meta.dirname, '..')
+  const run = () =>
+    Number(execFileSync(process.execPath, ['--input-type=module', '-e', program, store], { cwd }))
+  return summarize(Array.from({ length: FRESH }, run))
 }
 
 async function measureChanges(path) {
