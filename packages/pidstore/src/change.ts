@@ -5,7 +5,7 @@ export interface Step {
   /** One word, for the error: `mkdir`, `lock`, `write`, `fsync`, `rename`, `unlink`. */
   step: string
   path: string
-  id: string
+  id?: string
 }
 
 /** Runs one step of a change; a system call's failure becomes `ERR_PIDSTORE_WRITE` naming the step. */

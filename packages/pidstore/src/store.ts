@@ -146,7 +146,7 @@ class DirectoryStore implements PidStore {
   }
 
   async sweep(): Promise<string[]> {
-    const at = { step: 'unlink', path: this.directory, id: '*' }
+    const at = { step: 'unlink', path: this.directory }
     return await change(at, () => {
       sweepLeftovers(this.#writer)
       return sweepExited(this.#writer)
