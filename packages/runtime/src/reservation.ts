@@ -6,7 +6,7 @@ import { assertContainerId } from './container-id.ts'
 import { RuntimeError } from './errors.ts'
 import { OCI_VERSION } from './runtime-spec.ts'
 import { isErrno } from './small-file.ts'
-import { readStateFile, type StateFile, writeStateFile } from './state-file.ts'
+import { type StateFile, writeStateFile } from './state-file.ts'
 
 /** What is known about a container before it runs. */
 export interface ReserveOptions {
@@ -52,26 +52,6 @@ export function reserve(root: string, options: ReserveOptions): Reservation {
     throw reserveError(options.id, files, cause)
   }
   return { id: options.id, directory: files.directory, state }
-}
-
-/**
- * Make a container that has ended ready to run once more on the files it left. The caller has made
- * sure that it ended. Should this run be cut short, the container stays, as one that has ended.
- */
-export function reserveAgain(root: string, options: ReserveOptions): Reservation {
-  assertContainerId(options.id)
-  const files = containerFiles(root, options.id)
-  try {
-    const createdAt = readStateFile(files.state)?.createdAt
-    const startedAt = new Date().toISOString()
-    const state: StateFile = { ...initialState(files, options), startedAt }
-    if (createdAt !== undefined) state.createdAt = createdAt
-    rmSync(files.exit, { force: true })
-    writeStateFile(files.state, state, !state.removeOnExit)
-    return { id: options.id, directory: files.directory, state }
-  } catch (cause) {
-    throw reserveError(options.id, files, cause)
-  }
 }
 
 function initialState(files: ContainerFiles, options: ReserveOptions): StateFile {

@@ -1,9 +1,8 @@
 import { openPidStore } from '@cromwell/pidstore'
 import type { ContainerState, Records } from './container-state.ts'
-import { RuntimeError } from './errors.ts'
 import { getState, listStates } from './list.ts'
 import { discard, type RemoveTree, removeOwnTree } from './removal.ts'
-import { type Reservation, type ReserveOptions, reserve, reserveAgain } from './reservation.ts'
+import { type Reservation, type ReserveOptions, reserve } from './reservation.ts'
 import { type RunOptions, start } from './run.ts'
 import type { RunningContainer } from './running-container.ts'
 import { deleteContainer, signalContainer } from './stop.ts'
@@ -25,9 +24,7 @@ export interface Runtime {
    * `run` or `release`. Throws RuntimeError ERR_RUNTIME_ID, ERR_RUNTIME_EXISTS, ERR_RUNTIME_STATE.
    */
   reserve(options: ReserveOptions): Reservation
-  /** The same for a container that has ended, keeping its files. Throws ERR_RUNTIME_RUNNING too. */
-  reserveAgain(options: ReserveOptions): Promise<Reservation>
-  /** Give up a reservation: its directory vanishes, unless it was made by `reserveAgain`. */
+  /** Give up a reservation: its directory vanishes. */
   release(reservation: Reservation): Promise<void>
   /**
    * Run what the reservation's bundle describes; resolves once its program has been executed. When
@@ -52,30 +49,14 @@ export interface Runtime {
 export function openRuntime(options: RuntimeOptions): Runtime {
   const { root, removeTree = removeOwnTree } = options
   const records: Records = { root, pids: openPidStore(options.pidsDir), removeTree }
-  const again = new WeakSet<Reservation>()
-
-  async function release(reservation: Reservation): Promise<void> {
-    if (!again.has(reservation)) await discard(root, reservation.id, removeTree)
-  }
-
   return {
     reserve: (reserveOptions) => reserve(root, reserveOptions),
-    async reserveAgain(reserveOptions) {
-      const { id } = reserveOptions
-      const { status } = getState(records, id)
-      if (status !== 'stopped') {
-        throw new RuntimeError('ERR_RUNTIME_RUNNING', `container ${id} is ${status}`, { id })
-      }
-      const reservation = reserveAgain(root, reserveOptions)
-      again.add(reservation)
-      return reservation
-    },
-    release,
+    release: ({ id }) => discard(root, id, removeTree),
     async run(reservation, runOptions) {
       try {
         return await start(records, reservation, runOptions)
       } catch (error) {
-        await release(reservation)
+        await discard(root, reservation.id, removeTree)
         throw error
       }
     },

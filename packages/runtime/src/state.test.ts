@@ -185,19 +185,6 @@ test('only what runs is signalled', async () => {
   )
 })
 
-test('a container that has ended can be reserved again, and keeps its files when that is given up', async () => {
-  await startContainer('again')
-  await expect(runtime.reserveAgain({ id: 'again' })).rejects.toThrow(
-    expect.objectContaining({ code: 'ERR_RUNTIME_RUNNING' }),
-  )
-  await killAll()
-  writeFileSync(join(root, 'again', 'keep'), 'me')
-  const reservation = await runtime.reserveAgain({ id: 'again' })
-  await runtime.release(reservation)
-  expect(await runtime.state('again')).toMatchObject({ status: 'stopped' })
-  expect(readFileSync(join(root, 'again', 'keep'), 'utf8')).toBe('me')
-})
-
 /** A container with a process of its own and the records that a started one has. */
 async function startContainer(id: string): Promise<number> {
   runtime.reserve({ id })

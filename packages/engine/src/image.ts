@@ -1,0 +1,97 @@
+import type { PullResult, StoredImage } from '@cromwell/registry'
+import { type Platform, parsePlatform } from '@cromwell/registry/platform'
+import { familiarName, parseReference } from '@cromwell/registry/reference'
+import type { EngineContext } from './context.ts'
+import { credentialFiles } from './credentials.ts'
+import { EngineError } from './errors.ts'
+import { ensureHome } from './home.ts'
+
+/** When `run` asks the registry: `always`, only if the image is `missing` here, or `never`. */
+export type PullPolicy = 'always' | 'missing' | 'never'
+
+/** Which image, and for which machine. */
+export interface ImageOptions {
+  /** `os/arch[/variant]`; default this machine's. */
+  platform?: string | undefined
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * The image of a name, pulled first where the policy says so. When it is here already, nothing that
+ * talks to a network is even loaded.
+ * Throws EngineError ERR_ENGINE_IMAGE_NOT_FOUND, and RegistryError.
+ */
+export async function getImage(
+  context: EngineContext,
+  image: string,
+  options: ImageOptions & { policy: PullPolicy },
+): Promise<StoredImage> {
+  const reference = parseReference(image)
+  if (options.policy !== 'always') {
+    const found = await context.layout.find(reference, toPlatform(options.platform))
+    if (found !== undefined) return found
+  }
+  if (options.policy !== 'never') return (await pullImage(context, image, options)).image
+  const name = familiarName(reference)
+  throw new EngineError('ERR_ENGINE_IMAGE_NOT_FOUND', `the image ${name} is not on this machine`, {
+    hint: `pull it first: cromwell pull ${name}`,
+  })
+}
+
+/** Bring an image up to date with its registry. Throws RegistryError. */
+export async function pullImage(
+  context: EngineContext,
+  image: string,
+  { platform, signal }: ImageOptions = {},
+): Promise<PullResult> {
+  const reference = parseReference(image)
+  const wanted = toPlatform(platform)
+  ensureHome(context.home, context.host.uid)
+  const name = familiarName(reference)
+  context.onEvent({ type: 'pull-start', image: name })
+  const { pull } = await import('@cromwell/registry')
+  const client = await createClient(context)
+  try {
+    return await pull(reference, context.layout, {
+      client,
+      platform: wanted,
+      signal,
+      onEvent: (event) => context.onEvent({ type: 'pull', image: name, event }),
+    })
+  } finally {
+    await client.close()
+  }
+}
+
+async function createClient({ host, onEvent }: EngineContext) {
+  const { createRegistryClient, fileCredentials } = await import('@cromwell/registry')
+  return createRegistryClient({
+    credentials: fileCredentials(credentialFiles(host.env)),
+    proxy: proxySettings(host.env),
+    onEvent: (event) => {
+      if (event.type === 'warning') {
+        onEvent({ type: 'warning', code: 'registry', message: event.message })
+      }
+    },
+  })
+}
+
+function proxySettings(env: Readonly<Record<string, string | undefined>>): {
+  http?: string
+  https?: string
+  no?: string
+} {
+  const either = (name: string) => env[name] ?? env[name.toUpperCase()]
+  const http = either('http_proxy')
+  const https = either('https_proxy')
+  const no = either('no_proxy')
+  return {
+    ...(http === undefined ? {} : { http }),
+    ...(https === undefined ? {} : { https }),
+    ...(no === undefined ? {} : { no }),
+  }
+}
+
+function toPlatform(platform: string | undefined): Platform | undefined {
+  return platform === undefined ? undefined : parsePlatform(platform)
+}

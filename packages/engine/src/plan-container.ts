@@ -1,0 +1,90 @@
+import type { RuntimeConfig } from '@cromwell/runtime'
+import { ANNOTATIONS } from './annotations.ts'
+import { type BundleOptions, createBundle } from './bundle.ts'
+import { hasCgroup2 } from './cgroup.ts'
+import { createContainerId, shortId } from './container-id.ts'
+import type { EngineContext } from './context.ts'
+import { readEnvFile } from './env-file.ts'
+import type { EtcFile, Network } from './etc-files.ts'
+import { findMappedUser } from './mapped-user.ts'
+import { commandLine, environment } from './process-config.ts'
+import { imageFileReader, type RootSource } from './root-source.ts'
+import type { RunOptions } from './run-options.ts'
+import { parseVolume } from './volume.ts'
+
+/** A container on paper: all that options, image and host decide together. */
+export interface ContainerPlan {
+  id: string
+  hostname: string
+  network: Network
+  annotations: Record<string, string>
+  bundle: Omit<BundleOptions, 'etcFiles'>
+}
+
+/**
+ * Decide everything about a container before anything of it exists.
+ * Throws EngineError for what the options ask for and cannot be had.
+ */
+export function planContainer(
+  context: EngineContext,
+  options: RunOptions,
+  source: RootSource,
+): ContainerPlan {
+  const id = options.id ?? createContainerId()
+  const hostname = options.hostname ?? shortId(id)
+  const network = options.network ?? 'host'
+  const args = commandLine(source.config, options)
+  const annotations = annotate(source, args)
+  const idMapping = context.idMapping()
+  const user = findMappedUser(
+    options.user ?? source.config.User ?? '',
+    imageFileReader(source),
+    idMapping,
+  )
+  return {
+    id,
+    hostname,
+    network,
+    annotations,
+    bundle: {
+      args,
+      env: environment({
+        image: source.config.Env ?? [],
+        options: [...(options.envFiles ?? []).flatMap(readEnvFile), ...(options.env ?? [])],
+        host: context.host.env,
+        hostname,
+        terminal: options.terminal !== undefined,
+        homeDirectory: user.home,
+      }),
+      cwd: workingDirectory(options, source),
+      user,
+      terminal: options.terminal,
+      hostname,
+      network,
+      readOnly: options.readOnly ?? false,
+      volumes: (options.volumes ?? []).map((text) => parseVolume(text, context.host.cwd)),
+      idMapping,
+      cgroup2: hasCgroup2(),
+      annotations,
+    },
+  }
+}
+
+/** The plan as config.json. */
+export function toBundle(plan: ContainerPlan, etcFiles: readonly EtcFile[]): RuntimeConfig {
+  return createBundle({ ...plan.bundle, etcFiles })
+}
+
+function workingDirectory({ workdir }: RunOptions, { config }: RootSource): string {
+  const directory = workdir ?? (config.WorkingDir || '/')
+  return directory.startsWith('/') ? directory : `/${directory}`
+}
+
+function annotate({ name, imageId, config }: RootSource, args: string[]): Record<string, string> {
+  return {
+    [ANNOTATIONS.image]: name,
+    ...(imageId === undefined ? {} : { [ANNOTATIONS.imageId]: imageId }),
+    [ANNOTATIONS.command]: JSON.stringify(args),
+    ...(config.StopSignal ? { [ANNOTATIONS.stopSignal]: config.StopSignal } : {}),
+  }
+}
