@@ -47,16 +47,17 @@ function parseHeader(header: string): Challenge[] {
 function readCredentials(header: string, start: number, challenge: Challenge): number | undefined {
   const separated = skip(COMMAS, header, start)
   if (separated > start) return separated
-  let position = skip(SPACES, header, start)
-  const token68 = match(TOKEN68, header, position)
-  if (token68 !== undefined && isToken68(header, position)) {
+  const first = skip(SPACES, header, start)
+  const token68 = match(TOKEN68, header, first)
+  if (token68 !== undefined && isToken68(header, first)) {
     challenge.token68 = token68.text
     return skip(COMMAS, header, token68.end)
   }
+  let position = first
   while (position < header.length) {
     const parameter = readParameter(header, position)
-    // Not a parameter: the scheme of the next challenge, or an error which the caller then meets.
-    if (parameter === undefined) return position === start ? undefined : position
+    // After a parameter and a comma, what is none is the scheme of the next challenge.
+    if (parameter === undefined) return position === first ? undefined : position
     challenge.parameters[parameter.name] ??= parameter.value
     const next = skip(COMMAS, header, parameter.end)
     if (next === parameter.end)

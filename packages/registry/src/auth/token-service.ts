@@ -1,6 +1,5 @@
 import { RegistryError } from '../errors.ts'
 import { readBody, statusError } from '../http/response.ts'
-import { withRetry } from '../http/retry.ts'
 import type { HttpRequest, Transport } from '../http/transport.ts'
 import { isObject } from '../image/json-document.ts'
 import type { Credentials } from './credentials.ts'
@@ -47,21 +46,14 @@ export async function fetchToken(
     credentials?.type === 'identity-token'
       ? oauthRequest(service, credentials.token)
       : tokenRequest(service, credentials)
-  return withRetry(async () => {
-    const response = await transport.request(message)
-    if (response.status === 200) {
-      return parseToken(await readBody(response, MAX_TOKEN_BODY, 'the token'), service)
-    }
-    const action = `cannot log in to ${registry}`
-    const error = await statusError(response, {
-      action,
-      method: message.method,
-      secrets: [...request.secrets],
-    })
-    throw error.status === 401 || error.status === 403
-      ? refused(registry, credentials, error)
-      : error
-  })
+  const response = await transport.request(message)
+  if (response.status === 200) {
+    return parseToken(await readBody(response, MAX_TOKEN_BODY, 'the token'), service)
+  }
+  const secrets = [...request.secrets]
+  const action = `cannot log in to ${registry}`
+  const error = await statusError(response, { action, method: message.method, secrets })
+  throw error.status === 401 || error.status === 403 ? refused(registry, credentials, error) : error
 }
 
 function tokenRequest(service: TokenService, credentials?: Credentials): HttpRequest {

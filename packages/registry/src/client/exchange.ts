@@ -1,8 +1,9 @@
 import { abortable } from '../abort.ts'
 import { type AuthTarget, createAuthorizer } from '../auth/authorizer.ts'
 import { parseChallenges } from '../auth/challenge.ts'
-import { RegistryError } from '../errors.ts'
+import { isRegistryError, RegistryError, type RegistryErrorCode } from '../errors.ts'
 import { apiHost, isLoopbackHost } from '../http/host-rules.ts'
+import { isNotTls } from '../http/network-error.ts'
 import { statusError } from '../http/response.ts'
 import { type Retry, withRetry } from '../http/retry.ts'
 import type { HttpResponse, Transport } from '../http/transport.ts'
@@ -66,34 +67,26 @@ export function createExchange(transport: Transport, options: RegistryClientOpti
     const { registry, repository, signal, accept = [], action, method, reference } = request
     const base = await abortable(baseOf(registry), signal)
     const target: AuthTarget = { registry, repository, base, signal }
-    const authorization = await abortable(authorizer.authorization(target), signal)
+    let authorization = await abortable(authorizer.authorization(target), signal)
     let response = await send(request, target, authorization)
-    // A 401 of the host that a redirect led to is no matter between the registry and us.
-    if (response.status === 401 && response.url.host === base.host) {
-      response = await answerChallenge(response, request, target, authorization)
+    if (await isWorthAnswering(response, target, authorization)) {
+      response.cancel()
+      authorization = await abortable(authorizer.authorization(target), signal)
+      response = await send(request, target, authorization)
     }
     const { status } = response
     if ((status >= 200 && status < 300) || accept.includes(status)) return response
-    const error = await statusError(response, {
-      action,
-      method,
-      reference,
-      secrets: authorizer.secrets(),
-    })
-    throw response.url.host === base.host ? error : expiredRedirect(error)
+    const repeatable = response.url.host !== base.host
+    const refused = authorization?.startsWith('Basic ') ?? false
+    const secrets = authorizer.secrets()
+    throw await statusError(response, { action, method, reference, secrets, repeatable, refused })
   }
 
-  async function answerChallenge(
-    response: HttpResponse,
-    request: ApiRequest,
-    target: AuthTarget,
-    used: string | undefined,
-  ): Promise<HttpResponse> {
+  /** A 401 of a host that a redirect led to is no matter between the registry and us. */
+  async function isWorthAnswering(response: HttpResponse, target: AuthTarget, used?: string) {
+    if (response.status !== 401 || response.url.host !== target.base.host) return false
     const challenges = parseChallenges(response.headers['www-authenticate'])
-    const again = await abortable(authorizer.accept(target, challenges, used), request.signal)
-    if (!again) return response
-    response.cancel()
-    return send(request, target, await abortable(authorizer.authorization(target), request.signal))
+    return abortable(authorizer.accept(target, challenges, used), target.signal)
   }
 
   return (request) => {
@@ -119,20 +112,28 @@ async function findBase(transport: Transport, registry: string): Promise<URL> {
     const response = await transport.request({ method: 'GET', url: plain })
     response.cancel()
     // This is how servers of TLS answer those who do not speak it.
-    return response.status === 400 ? secure : plain
+    return response.status === 400 && (await speaksTls(transport, secure)) ? secure : plain
   } catch (error) {
-    const answered = error instanceof RegistryError && SPOKE_SOMETHING_ELSE.has(error.code)
-    if (answered && (error.temporary || error.code === 'ERR_REGISTRY_PROTOCOL')) return secure
+    if (error instanceof RegistryError && ANSWERED_OTHERWISE.has(error.code)) {
+      if (await speaksTls(transport, secure)) return secure
+    }
     throw error
   }
 }
 
-const SPOKE_SOMETHING_ELSE = new Set<string>(['ERR_REGISTRY_UNREACHABLE', 'ERR_REGISTRY_PROTOCOL'])
+const ANSWERED_OTHERWISE = new Set<RegistryErrorCode>([
+  'ERR_REGISTRY_UNREACHABLE',
+  'ERR_REGISTRY_PROTOCOL',
+])
 
-/** A signed URL that ran out: a new one may be had from the registry. */
-function expiredRedirect(error: RegistryError): RegistryError {
-  const { code, message, ...fields } = error
-  return new RegistryError(code, message, { ...fields, temporary: true })
+/** A certificate that is not trusted is TLS too; the request proper then says so. */
+async function speaksTls(transport: Transport, url: URL): Promise<boolean> {
+  try {
+    ;(await transport.request({ method: 'GET', url })).cancel()
+    return true
+  } catch (error) {
+    return isRegistryError(error, 'ERR_REGISTRY_TLS') && !isNotTls(error)
+  }
 }
 
 /** Source: distribution-spec, "Warnings"; RFC 7234, section 5.5. */

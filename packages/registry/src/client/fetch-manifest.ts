@@ -26,13 +26,14 @@ export interface FetchedManifest {
   document: ImageManifest | ImageIndex
 }
 
-/** `HEAD /v2/NAME/manifests/REFERENCE`. */
+/** `HEAD /v2/NAME/manifests/REFERENCE`; a registry that knows no HEAD says nothing, which is allowed. */
 export async function headManifest(
   exchange: Exchange,
   reference: Reference,
   call: CallOptions = {},
 ): Promise<ManifestHead> {
-  const response = await exchange({ ...requestFor(reference, call), method: 'HEAD' })
+  const request = requestFor(reference, call)
+  const response = await exchange({ ...request, method: 'HEAD', accept: [405] })
   response.cancel()
   const digest = header(response, 'docker-content-digest')
   const length = header(response, 'content-length')
@@ -75,7 +76,7 @@ function requestFor(reference: Reference, { signal, onRetry }: CallOptions) {
     repository,
     path: `manifests/${digest ?? tag ?? 'latest'}`,
     headers: { accept: MANIFEST_ACCEPT },
-    action: `cannot find the image ${name}`,
+    action: `cannot get the image ${name}`,
     reference: name,
     signal,
     onRetry,

@@ -12,6 +12,7 @@ export interface FailedRequest {
 
 interface Diagnosis {
   code: RegistryErrorCode
+  /** Follows `cannot reach HOST: `. */
   why: string
   hint: string
   /** Set if trying again at once may help. */
@@ -80,10 +81,15 @@ const DIAGNOSES: Record<string, Diagnosis> = {
     'its certificate is for another name',
     'check the spelling of the registry',
   ),
-  EPROTO: tls(
-    'it does not speak TLS on this port',
-    'if it is meant to be plain HTTP, list it in `plainHttp`',
-  ),
+}
+
+const NO_TLS = /wrong version number|packet length too long|record layer|http request/i
+
+/** Whether the other side answered a TLS greeting with something that is not TLS. */
+export function isNotTls(error: unknown): boolean {
+  return chainOf(error).some(
+    ({ code, message }) => /^(?:EPROTO|ERR_SSL_)/.test(code) && NO_TLS.test(message),
+  )
 }
 
 /** A failure below HTTP as a typed error that says what was asked, what happened and what to do. */
@@ -92,49 +98,58 @@ export function networkError(error: unknown, request: FailedRequest): RegistryEr
   if (request.signal?.aborted) return abortedError(request.signal)
   const { method, url, proxied = false } = request
   const { code, why, hint, temporary = false } = diagnose(error)
-  const host = url.host
-  return new RegistryError(
-    code,
-    `cannot reach ${host}${proxied ? ' through the proxy' : ''}: ${why}`,
-    {
-      hint,
-      host,
-      method,
-      url: url.href,
-      temporary,
-      cause: error,
-    },
-  )
+  const { host, href } = url
+  const way = proxied ? `${host} through the proxy` : host
+  const message =
+    code === CUT.code && temporary ? `lost ${way}: ${why}` : `cannot reach ${way}: ${why}`
+  return new RegistryError(code, message, {
+    hint,
+    host,
+    method,
+    url: href,
+    temporary,
+    cause: error,
+  })
 }
 
 function diagnose(error: unknown): Diagnosis {
-  for (const code of codesOf(error)) {
-    const known = DIAGNOSES[code]
+  if (isNotTls(error)) {
+    return tls('it does not speak TLS', 'if it is meant to be plain HTTP, list it in `plainHttp`')
+  }
+  for (const { code } of chainOf(error)) {
+    const known = DIAGNOSES[code] ?? diagnoseFamily(code)
     if (known !== undefined) return known
-    if (code.startsWith('HPE_')) {
-      const hint = 'check the port: something else than a registry may listen there'
-      return { code: 'ERR_REGISTRY_PROTOCOL', why: 'its answer is not HTTP', hint }
-    }
-    if (/^(?:ERR_SSL_|ERR_TLS_|CERT_|UND_ERR_PRX_TLS)/.test(code))
-      return tls(`TLS failed (${code})`)
-    if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
-      return {
-        code: 'ERR_REGISTRY_CLOSED',
-        why: 'the client is closed',
-        hint: 'create another client',
-      }
-    }
   }
   const why = error instanceof Error ? error.message : String(error)
   return unreachable(why, NETWORK_HINT)
 }
 
-/** The codes of an error, of those it bundles (one per address tried) and of its causes. */
-function codesOf(error: unknown, depth = 0): string[] {
+function diagnoseFamily(code: string): Diagnosis | undefined {
+  if (code.startsWith('HPE_')) {
+    const hint = 'check the port: something else than a registry may listen there'
+    return { code: 'ERR_REGISTRY_PROTOCOL', why: 'its answer is not HTTP', hint }
+  }
+  if (/^(?:EPROTO|ERR_SSL_|ERR_TLS_|CERT_|UND_ERR_PRX_TLS)/.test(code)) {
+    return tls(`the TLS handshake failed (${code})`)
+  }
+  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
+    return {
+      code: 'ERR_REGISTRY_CLOSED',
+      why: 'the client is closed',
+      hint: 'create another client',
+    }
+  }
+  return undefined
+}
+
+/** The coded errors in an error: itself, those it bundles (one per address tried), its causes. */
+function chainOf(error: unknown, depth = 0): Array<{ code: string; message: string }> {
   if (!(error instanceof Error) || depth > 4) return []
-  const own = 'code' in error && typeof error.code === 'string' ? [error.code] : []
+  const { message } = error
+  const own =
+    'code' in error && typeof error.code === 'string' ? [{ code: error.code, message }] : []
   const bundled = error instanceof AggregateError ? error.errors : []
-  return [...own, ...[...bundled, error.cause].flatMap((inner) => codesOf(inner, depth + 1))]
+  return [...own, ...[...bundled, error.cause].flatMap((inner) => chainOf(inner, depth + 1))]
 }
 
 function unreachable(why: string, hint: string): Diagnosis {

@@ -27,7 +27,7 @@ function isExcepted(url: URL, exceptions: string): boolean {
 
 function matchesEntry(host: string, port: string, entry: string): boolean {
   if (entry === '*') return true
-  const [, name = entry, entryPort] = /^(.+?):(\d+)$/.exec(entry) ?? []
+  const [, name = entry, entryPort] = /^(\[.+\]|[^:]+):(\d+)$/.exec(entry) ?? []
   if (entryPort !== undefined && entryPort !== port) return false
   const bare = name.replace(/^\*?\./, '')
   return host === bare || host === `[${bare}]` || host.endsWith(`.${bare}`)

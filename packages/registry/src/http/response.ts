@@ -16,6 +16,10 @@ export interface FailedExchange {
   /** The secrets that were sent, which the answer might repeat. */
   secrets: string[]
   reference?: string | undefined
+  /** Set if a fresh request may fare better whatever the status: a signed URL ran out. */
+  repeatable?: boolean
+  /** Set if name and password were sent. */
+  refused?: boolean
 }
 
 /** The body, up to a limit. Throws `ERR_REGISTRY_TOO_LARGE` beyond it. */
@@ -56,7 +60,8 @@ export async function statusError(
   const { action, method, reference } = exchange
   const errors = await readDetails(response, exchange.secrets)
   const [first] = errors
-  const { code, why, hint, temporary } = judge(status, url.host)
+  const { code, why, hint, temporary } = judge(status, url.host, exchange.refused)
+  const retryable = temporary || exchange.repeatable
   const said = first === undefined ? '' : ` (${first.message || first.code})`
   const retryAfterMs = temporary ? parseRetryAfter(header(response, 'retry-after')) : undefined
   return new RegistryError(code, `${action}: ${why}${said}`, {
@@ -70,7 +75,7 @@ export async function statusError(
     errors: errors.length === 0 ? undefined : errors,
     reference,
     retryAfterMs,
-    temporary,
+    temporary: retryable,
   })
 }
 
@@ -81,7 +86,14 @@ interface Judgement {
   temporary?: true
 }
 
-function judge(status: number, host: string): Judgement {
+function judge(status: number, host: string, refused = false): Judgement {
+  if (status === 401 && refused) {
+    return {
+      code: 'ERR_REGISTRY_UNAUTHORIZED',
+      why: `${host} refuses the stored credentials`,
+      hint: `log in again: podman login ${host} or docker login ${host}`,
+    }
+  }
   if (status === 401) {
     return {
       code: 'ERR_REGISTRY_UNAUTHORIZED',

@@ -81,8 +81,19 @@ async function findCurrent(context: Context): Promise<StoredImage | undefined> {
     if (!(await layout.has(layer))) return undefined
   }
   const wanted = reference.digest ?? (await client.head(reference, callOptions(context))).digest
-  const isCurrent = wanted === stored.resolvedDigest || wanted === stored.manifest.digest
-  return isCurrent ? stored : undefined
+  if (wanted !== stored.resolvedDigest && wanted !== stored.manifest.digest) return undefined
+  if (!(await isNamed(stored, context))) await setName(stored, context)
+  return stored
+}
+
+/** A digest may have been found under another name, which may go its own way later. */
+async function isNamed(stored: StoredImage, { layout }: Context): Promise<boolean> {
+  return (await layout.list()).some((entry) => entry.name === stored.name)
+}
+
+async function setName(image: StoredImage, { reference, layout, signal }: Context): Promise<void> {
+  const { manifest, resolvedDigest } = image
+  await layout.tag(reference, manifest, { resolvedDigest, signal })
 }
 
 async function download(context: Context): Promise<StoredImage> {
@@ -105,14 +116,15 @@ async function download(context: Context): Promise<StoredImage> {
 async function store(
   image: StoredImage,
   documents: { manifest: ImageManifest; bytes: Uint8Array; configBytes: Uint8Array },
-  { reference, layout, signal }: Context,
+  context: Context,
 ): Promise<StoredImage> {
-  const { resolvedDigest } = image
+  const { layout } = context
   const manifest = { ...image.manifest, platform: platformOf(image) }
   await layout.write(documents.manifest.config, documents.configBytes)
   await layout.write(manifest, documents.bytes)
-  await layout.tag(reference, manifest, { resolvedDigest, signal })
-  return { ...image, manifest }
+  const stored = { ...image, manifest }
+  await setName(stored, context)
+  return stored
 }
 
 function announce(found: ResolvedImage, platform: Platform, { onEvent }: Context): void {
