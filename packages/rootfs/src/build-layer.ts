@@ -43,8 +43,8 @@ const POLL_MS = 50
  */
 export async function buildLayer(plan: LayerPlan, options: EnsureOptions): Promise<void> {
   mkdirSync(plan.directory, { recursive: true, mode: 0o700 })
-  await sweep(plan.directory, options)
   while (!existsSync(plan.place)) {
+    await sweep(plan.directory, options)
     const staging = createStaging(plan.directory, basename(plan.place))
     const older = olderBuilder(plan.directory, staging)
     try {

@@ -48,7 +48,7 @@ function writeWhiteout(
   directory: Dentry,
   name: ByteString,
 ): void {
-  const entry = printable(`${directory.path}/${name}`)
+  const entry = printable(directory.parent === undefined ? `/${name}` : `${directory.path}/${name}`)
   if (native === undefined) {
     throw new RootfsError(
       'ERR_ROOTFS_UNSUPPORTED',
