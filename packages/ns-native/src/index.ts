@@ -1,3 +1,4 @@
+export { ContainedProcess, type ExitStatus } from './contained-process.ts'
 export {
   CAPABILITIES,
   type CapabilityName,
@@ -5,6 +6,22 @@ export {
   DEFAULT_MASKED_PATHS,
   DEFAULT_READONLY_PATHS,
 } from './defaults.ts'
+export {
+  NAMESPACE_ERROR_CODES,
+  NamespaceError,
+  type NamespaceErrorCode,
+  type NamespaceErrorFacts,
+} from './errors.ts'
+export type { Facility, FacilityName } from './facility.ts'
+export type { StdioTarget } from './helper.ts'
+export { checkHost, type HostCheckOptions } from './host-check.ts'
+export {
+  hostIdOf,
+  type IdMappingFacts,
+  type SelectedIdMapping,
+  selectIdMapping,
+} from './id-mapping.ts'
+export { type LaunchOptions, launch } from './launch.ts'
 export type {
   IdMapping,
   IdMappingPlan,
@@ -17,7 +34,11 @@ export type {
   ProcessSpec,
   RootSpec,
 } from './launch-spec.ts'
+export { type NativeFs, nativeFs } from './native-fs.ts'
 export { defaultSeccomp } from './seccomp/default-filter.ts'
 export type { DefaultSeccompOptions } from './seccomp/default-profile.ts'
 export { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './seccomp/interpret.ts'
 export type { SeccompAction, SeccompArch } from './seccomp/profile.ts'
+export { type MappedProcess, type SpawnMappedOptions, spawnMapped } from './spawn-mapped.ts'
+export { STEPS, type Step } from './steps.ts'
+export { type TerminalState, terminal } from './terminal.ts'

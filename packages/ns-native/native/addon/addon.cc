@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// JavaScript's arguments unpacked for native.h; src/*.ts has checked them before.
+#include <napi.h>
+
+#include "native.h"
+
+namespace {
+
+char* Bytes(const Napi::Value& value) {
+  return reinterpret_cast<char*>(value.As<Napi::Uint8Array>().Data());
+}
+
+size_t Size(const Napi::Value& value) { return value.As<Napi::Uint8Array>().ByteLength(); }
+
+int32_t Int(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
+
+uint32_t Uint(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+
+Napi::Value Result(const Napi::CallbackInfo& info, int result) {
+  return Napi::Number::New(info.Env(), result);
+}
+
+// spawn(helper, stdio: Int32Array(3), spawned: Int32Array(5))
+Napi::Value Spawn(const Napi::CallbackInfo& info) {
+  struct cw_spawned spawned;
+  int result = cw_spawn(Bytes(info[0]), info[1].As<Napi::Int32Array>().Data(), &spawned);
+  int32_t* out = info[2].As<Napi::Int32Array>().Data();
+  out[0] = spawned.pid;
+  out[1] = spawned.control;
+  for (int i = 0; i < 3; i++) out[2 + i] = spawned.pipes[i];
+  return Result(info, result);
+}
+
+Napi::Value Reap(const Napi::CallbackInfo& info) { return Result(info, cw_reap(Int(info[0]))); }
+
+Napi::Value Seal(const Napi::CallbackInfo& info) { return Result(info, cw_seal(Bytes(info[0]))); }
+
+Napi::Value Mknod(const Napi::CallbackInfo& info) {
+  return Result(info, cw_mknod(Bytes(info[0]), Uint(info[1]), Uint(info[2])));
+}
+
+Napi::Value SetXattr(const Napi::CallbackInfo& info) {
+  return Result(info, cw_setxattr(Bytes(info[0]), Bytes(info[1]), Bytes(info[2]), Size(info[2])));
+}
+
+Napi::Value GetXattr(const Napi::CallbackInfo& info) {
+  return Result(info, cw_getxattr(Bytes(info[0]), Bytes(info[1]), Bytes(info[2]), Size(info[2])));
+}
+
+Napi::Value SyncFs(const Napi::CallbackInfo& info) {
+  return Result(info, cw_syncfs(Bytes(info[0])));
+}
+
+Napi::Value TerminalSave(const Napi::CallbackInfo& info) {
+  return Result(info, cw_terminal_save(Int(info[0]), Bytes(info[1]), Size(info[1])));
+}
+
+Napi::Value TerminalLoad(const Napi::CallbackInfo& info) {
+  return Result(info, cw_terminal_load(Int(info[0]), Bytes(info[1]), Size(info[1])));
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("spawn", Napi::Function::New<Spawn>(env));
+  exports.Set("reap", Napi::Function::New<Reap>(env));
+  exports.Set("seal", Napi::Function::New<Seal>(env));
+  exports.Set("mknod", Napi::Function::New<Mknod>(env));
+  exports.Set("setxattr", Napi::Function::New<SetXattr>(env));
+  exports.Set("getxattr", Napi::Function::New<GetXattr>(env));
+  exports.Set("syncfs", Napi::Function::New<SyncFs>(env));
+  exports.Set("terminalSave", Napi::Function::New<TerminalSave>(env));
+  exports.Set("terminalLoad", Napi::Function::New<TerminalLoad>(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(cromwell, Init)

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// What the addon does, in C: numbers and bytes in, a value >= 0 or -errno out.
+// Paths are NUL-terminated bytes. src/binding.ts describes the JavaScript side.
+#ifndef CW_NATIVE_H
+#define CW_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CW_STDIO_PIPE -1
+#define CW_STDIO_IGNORE -2
+
+struct cw_spawned {
+    int32_t pid;
+    int32_t control;
+    int32_t pipes[3]; // our ends; -1 where none was asked for
+};
+
+// spawn.c: start the helper with three stdio descriptors (or CW_STDIO_*) and a control socket.
+int cw_spawn(const char *helper, const int32_t stdio[3], struct cw_spawned *spawned);
+// Wait for a helper that has closed its control socket, that is, one that is ending.
+int cw_reap(int pid);
+// A sealed copy of a file in memory; the descriptor stays open for the life of the process.
+int cw_seal(const char *path);
+
+// fs.c: what node:fs lacks.
+int cw_mknod(const char *path, uint32_t mode, uint32_t device);
+int cw_setxattr(const char *path, const char *name, const void *value, size_t size);
+int cw_getxattr(const char *path, const char *name, void *value, size_t size);
+int cw_syncfs(const char *path);
+int cw_terminal_save(int fd, void *state, size_t size);
+int cw_terminal_load(int fd, const void *state, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

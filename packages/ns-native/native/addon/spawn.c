@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include "native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U
+#endif
+#define CW_MFD_CLOEXEC 1U
+#define CW_MFD_ALLOW_SEALING 2U
+#define CW_F_ADD_SEALS 1033
+#define CW_F_GET_SEALS 1034
+#define CW_SEALS 0xf /* SEAL SHRINK GROW WRITE */
+#define CW_SEAL_EXEC 0x20
+// Above what dup2 will overwrite in the child.
+#define CW_LOW_FDS 10
+
+static void close_if(int *fd) {
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+#define CW_AUTO_FD __attribute__((cleanup(close_if))) int
+
+static int raised(int fd) {
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, CW_LOW_FDS);
+    return high < 0 ? -errno : high;
+}
+
+// The child's end of one stdio descriptor, and ours when that is a pipe.
+static int open_stdio(int index, int wanted, int *ours) {
+    int pipe[2];
+    if (wanted >= 0) return raised(wanted);
+    if (wanted == CW_STDIO_IGNORE) {
+        CW_AUTO_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        return null < 0 ? -errno : raised(null);
+    }
+    if (pipe2(pipe, O_CLOEXEC) < 0) return -errno;
+    *ours = index == 0 ? pipe[1] : pipe[0];
+    CW_AUTO_FD theirs = index == 0 ? pipe[0] : pipe[1];
+    return raised(theirs);
+}
+
+// Signals as a fresh process has them: Node ignores SIGPIPE, and a caller may block others.
+static int set_signals(posix_spawnattr_t *attributes) {
+    sigset_t all;
+    sigset_t none;
+    memset(&all, 0xff, sizeof all);
+    memset(&none, 0, sizeof none);
+    int error = posix_spawnattr_setsigdefault(attributes, &all);
+    if (error == 0) error = posix_spawnattr_setsigmask(attributes, &none);
+    if (error == 0)
+        error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    return error;
+}
+
+// posix_spawn never copies Node's memory, whatever the size of the heap.
+static int spawn(const char *helper, const int fds[4], int32_t *pid) {
+    char *const argv[] = {(char *)"cromwell-init", NULL};
+    char *const envp[] = {NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    pid_t child;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error != 0) return -error;
+    error = posix_spawnattr_init(&attributes);
+    for (int i = 0; i < 4 && error == 0; i++)
+        error = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
+    if (error == 0) error = set_signals(&attributes);
+    if (error == 0) error = posix_spawn(&child, helper, &actions, &attributes, argv, envp);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) return -error;
+    *pid = child;
+    return 0;
+}
+
+int cw_spawn(const char *helper, const int32_t stdio[3], struct cw_spawned *spawned) {
+    int pair[2];
+    int fds[4] = {-1, -1, -1, -1};
+    int error = 0;
+    memset(spawned, 0xff, sizeof *spawned);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return -errno;
+    spawned->control = pair[0];
+    fds[3] = raised(pair[1]);
+    close(pair[1]);
+    for (int i = 0; i < 3 && error == 0; i++) {
+        fds[i] = open_stdio(i, stdio[i], &spawned->pipes[i]);
+        if (fds[i] < 0) error = fds[i];
+    }
+    if (error == 0 && fds[3] < 0) error = fds[3];
+    if (error == 0) error = spawn(helper, fds, &spawned->pid);
+    for (int i = 0; i < 4; i++) close_if(&fds[i]);
+    if (error == 0) return 0;
+    close_if(&spawned->control);
+    for (int i = 0; i < 3; i++) close_if(&spawned->pipes[i]);
+    return error;
+}
+
+int cw_reap(int pid) {
+    int result;
+    do {
+        result = waitpid(pid, NULL, 0);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : result;
+}
+
+static int copy(int from, int to) {
+    char buffer[16384];
+    ssize_t size;
+    while ((size = read(from, buffer, sizeof buffer)) > 0)
+        if (write(to, buffer, (size_t)size) != size) return -EIO;
+    return size < 0 ? -errno : 0;
+}
+
+int cw_seal(const char *path) {
+    CW_AUTO_FD file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return -errno;
+    unsigned flags = CW_MFD_CLOEXEC | CW_MFD_ALLOW_SEALING;
+    int memory = (int)syscall(SYS_memfd_create, "cromwell-init", flags | MFD_EXEC);
+    if (memory < 0 && errno == EINVAL) // before Linux 6.3
+        memory = (int)syscall(SYS_memfd_create, "cromwell-init", flags);
+    if (memory < 0) return -errno;
+    int error = copy(file, memory);
+    if (error == 0 && fcntl(memory, CW_F_ADD_SEALS, CW_SEALS | CW_SEAL_EXEC) < 0 &&
+        fcntl(memory, CW_F_ADD_SEALS, CW_SEALS) < 0)
+        error = -errno;
+    if (error == 0 && (fcntl(memory, CW_F_GET_SEALS) & CW_SEALS) != CW_SEALS) error = -EPERM;
+    if (error == 0) return memory;
+    close(memory);
+    return error;
+}

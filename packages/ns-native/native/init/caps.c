@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include "caps.h"
+
+#include "sys.h"
+
+int cw_caps_bound(uint64_t kept, struct cw_fault *fault) {
+    for (unsigned long capability = 0; capability < 64; capability++) {
+        long held = sys_prctl(PR_CAPBSET_READ, capability, 0);
+        if (held == -EINVAL) break; // past the last one this kernel knows
+        if (held == 0 || kept >> capability & 1) continue;
+        CW_TRY(fault, "prctl", sys_prctl(PR_CAPBSET_DROP, capability, 0));
+    }
+    return 0;
+}
+
+// What the kernel knows: capset refuses bits beyond.
+static uint64_t known_capabilities(void) {
+    uint64_t known = 0;
+    for (unsigned long capability = 0; capability < 64; capability++)
+        if (sys_prctl(PR_CAPBSET_READ, capability, 0) >= 0) known |= (uint64_t)1 << capability;
+    return known;
+}
+
+int cw_caps_set(uint64_t kept, struct cw_fault *fault) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    kept &= known_capabilities();
+    struct __user_cap_data_struct data[2] = {
+        {.effective = (uint32_t)kept, .permitted = (uint32_t)kept},
+        {.effective = (uint32_t)(kept >> 32), .permitted = (uint32_t)(kept >> 32)},
+    };
+    CW_TRY(fault, "prctl", sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0));
+    CW_TRY(fault, "capset", sys_capset(&header, data));
+    return 0;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+#include "config.h"
+
+#include "text.h"
+
+#include <linux/errno.h>
+
+struct record {
+    uint16_t type;
+    uint16_t flags;
+    uint32_t length;
+    uint8_t *payload;
+};
+
+struct arena {
+    uint8_t *at;
+    size_t left;
+};
+
+static uint32_t u32_at(const uint8_t *data) {
+    uint32_t value;
+    memcpy(&value, data, sizeof value);
+    return value;
+}
+
+static uint64_t u64_at(const uint8_t *data) {
+    uint64_t value;
+    memcpy(&value, data, sizeof value);
+    return value;
+}
+
+// Takes the next record off the message; 0 at its end.
+static int next_record(uint8_t **data, size_t *left, struct record *record) {
+    if (*left == 0) return 0;
+    if (*left < 8) return -EINVAL;
+    uint32_t head = u32_at(*data);
+    record->type = (uint16_t)head;
+    record->flags = (uint16_t)(head >> 16);
+    record->length = u32_at(*data + 4);
+    record->payload = *data + 8;
+    *data += 8;
+    *left -= 8;
+    if (record->flags & ~CW_FLAG_MUST_UNDERSTAND) return -EINVAL;
+    if (record->length > *left) return -EINVAL;
+    size_t padded = ((size_t)record->length + 3) & ~(size_t)3;
+    if (padded > *left) return -EINVAL;
+    for (size_t i = record->length; i < padded; i++)
+        if (record->payload[i] != 0) return -EINVAL;
+    *data += padded;
+    *left -= padded;
+    return 1;
+}
+
+static void *take(struct arena *arena, size_t size) {
+    size = (size + 7) & ~(size_t)7;
+    if (size > arena->left) return NULL;
+    void *memory = arena->at;
+    arena->at += size;
+    arena->left -= size;
+    return memory;
+}
+
+// A string that is exactly the given bytes: not empty, one NUL, at the end.
+static const char *text_in(const uint8_t *data, size_t length) {
+    if (length < 2 || data[length - 1] != '\0') return NULL;
+    for (size_t i = 0; i + 1 < length; i++)
+        if (data[i] == '\0') return NULL;
+    return (const char *)data;
+}
+
+static int one_text(const struct record *record, const char **out) {
+    if (*out != NULL) return -EINVAL;
+    *out = text_in(record->payload, record->length);
+    return *out == NULL ? -EINVAL : 0;
+}
+
+static int add_text(const struct record *record, struct cw_strings *out) {
+    const char *text = (const char *)record->payload;
+    // An argument may be empty; everything else is checked where it is used.
+    bool empty_argument = record->length == 1 && record->payload[0] == '\0' &&
+                          (record->type == CW_RECORD_ARGUMENT);
+    if (!empty_argument && text_in(record->payload, record->length) == NULL) return -EINVAL;
+    out->items[out->count++] = text;
+    return 0;
+}
+
+static int add_range(const struct record *record, struct cw_id_map *out) {
+    if (record->length != 12) return -EINVAL;
+    out->ranges[out->count++] = (struct cw_id_range){
+        .inside = u32_at(record->payload),
+        .outside = u32_at(record->payload + 4),
+        .size = u32_at(record->payload + 8),
+    };
+    return 0;
+}
+
+static int add_mount(const struct record *record, struct cw_config *config) {
+    if (record->length < 24 + 2) return -EINVAL;
+    struct cw_mount *mount = &config->mounts[config->mount_count++];
+    mount->kind = u32_at(record->payload);
+    mount->flags = u32_at(record->payload + 4);
+    mount->mode = u32_at(record->payload + 8);
+    mount->size = u64_at(record->payload + 16);
+    if (u32_at(record->payload + 12) != 0 || mount->kind > CW_MOUNT_DEV) return -EINVAL;
+    if (mount->flags & ~(uint32_t)(CW_MOUNT_FLAG_READONLY | CW_MOUNT_FLAG_NOSUID |
+                                   CW_MOUNT_FLAG_NODEV | CW_MOUNT_FLAG_NOEXEC))
+        return -EINVAL;
+    const uint8_t *texts = record->payload + 24;
+    size_t left = record->length - 24;
+    size_t first = 0;
+    while (first < left && texts[first] != '\0') first++;
+    if (first + 1 >= left) return -EINVAL;
+    mount->source = (const char *)texts;
+    mount->destination = text_in(texts + first + 1, left - first - 1);
+    if (mount->destination == NULL || mount->destination[0] != '/') return -EINVAL;
+    if ((mount->kind == CW_MOUNT_BIND) != (mount->source[0] == '/')) return -EINVAL;
+    return 0;
+}
+
+static int set_process(const struct record *record, struct cw_config *config) {
+    if (record->length != 16) return -EINVAL;
+    config->uid = u32_at(record->payload);
+    config->gid = u32_at(record->payload + 4);
+    config->umask = u32_at(record->payload + 8);
+    config->process_flags = u32_at(record->payload + 12);
+    if (config->process_flags & ~(uint32_t)15) return -EINVAL;
+    // (uid_t)-1 means "leave as it is" to setresuid.
+    if (config->uid == UINT32_MAX || config->gid == UINT32_MAX) return -EINVAL;
+    return config->umask > 0777 ? -EINVAL : 0;
+}
+
+static int decode(const struct record *r, struct cw_config *c) {
+    switch (r->type) {
+    case CW_RECORD_NAMESPACES:
+        if (r->length != 4) return -EINVAL;
+        c->namespaces = u32_at(r->payload);
+        return 0;
+    case CW_RECORD_ID_MAP_KIND:
+        if (r->length != 4) return -EINVAL;
+        c->id_map_kind = u32_at(r->payload);
+        return c->id_map_kind > CW_ID_MAP_SINGLE ? -EINVAL : 0;
+    case CW_RECORD_UID_RANGE:
+        return add_range(r, &c->uids);
+    case CW_RECORD_GID_RANGE:
+        return add_range(r, &c->gids);
+    case CW_RECORD_NEWUIDMAP:
+        return one_text(r, &c->newuidmap);
+    case CW_RECORD_NEWGIDMAP:
+        return one_text(r, &c->newgidmap);
+    case CW_RECORD_HOSTNAME:
+        return one_text(r, &c->hostname);
+    case CW_RECORD_ROOT:
+        return one_text(r, &c->root);
+    case CW_RECORD_OVERLAY_LOWER:
+        return add_text(r, &c->lower);
+    case CW_RECORD_OVERLAY_UPPER:
+        return one_text(r, &c->upper);
+    case CW_RECORD_OVERLAY_WORK:
+        return one_text(r, &c->work);
+    case CW_RECORD_MOUNT:
+        return add_mount(r, c);
+    case CW_RECORD_MASKED:
+        return add_text(r, &c->masked);
+    case CW_RECORD_READONLY:
+        return add_text(r, &c->readonly);
+    case CW_RECORD_ARGUMENT:
+        return add_text(r, &c->arguments);
+    case CW_RECORD_ENVIRONMENT:
+        return add_text(r, &c->environment);
+    case CW_RECORD_CWD:
+        return one_text(r, &c->cwd);
+    case CW_RECORD_PROCESS:
+        return set_process(r, c);
+    case CW_RECORD_GROUPS:
+        if (r->length % 4 != 0 || c->groups != NULL) return -EINVAL;
+        c->groups = (const uint32_t *)(const void *)r->payload;
+        c->group_count = r->length / 4;
+        return 0;
+    case CW_RECORD_TERMINAL:
+        if (r->length != 4 || c->terminal) return -EINVAL;
+        c->terminal = true;
+        c->columns = (uint16_t)u32_at(r->payload);
+        c->rows = (uint16_t)(u32_at(r->payload) >> 16);
+        return 0;
+    case CW_RECORD_CAPABILITIES:
+        if (r->length != 8) return -EINVAL;
+        c->capabilities = u64_at(r->payload);
+        return 0;
+    case CW_RECORD_SECCOMP:
+        if (r->length % 8 != 0 || r->length == 0 || r->length / 8 > 4096 || c->seccomp != NULL)
+            return -EINVAL;
+        c->seccomp = r->payload;
+        c->seccomp_count = r->length / 8;
+        return 0;
+    case CW_RECORD_LOG_PATH:
+        return one_text(r, &c->log_path);
+    case CW_RECORD_EXIT_PATH:
+        return one_text(r, &c->exit_path);
+    case CW_RECORD_REMOVE:
+        return add_text(r, &c->removals);
+    default:
+        return r->flags & CW_FLAG_MUST_UNDERSTAND ? -EOPNOTSUPP : 0;
+    }
+}
+
+static bool take_strings(struct arena *arena, struct cw_strings *strings, uint32_t count) {
+    strings->items = take(arena, ((size_t)count + 1) * sizeof *strings->items);
+    return strings->items != NULL;
+}
+
+// Room for everything that repeats, counted by record type.
+static bool take_lists(struct arena *arena, struct cw_config *c, const uint32_t *counts) {
+    c->uids.ranges = take(arena, counts[CW_RECORD_UID_RANGE] * sizeof *c->uids.ranges);
+    c->gids.ranges = take(arena, counts[CW_RECORD_GID_RANGE] * sizeof *c->gids.ranges);
+    c->mounts = take(arena, counts[CW_RECORD_MOUNT] * sizeof *c->mounts);
+    return c->uids.ranges != NULL && c->gids.ranges != NULL && c->mounts != NULL &&
+           take_strings(arena, &c->lower, counts[CW_RECORD_OVERLAY_LOWER]) &&
+           take_strings(arena, &c->masked, counts[CW_RECORD_MASKED]) &&
+           take_strings(arena, &c->readonly, counts[CW_RECORD_READONLY]) &&
+           take_strings(arena, &c->arguments, counts[CW_RECORD_ARGUMENT]) &&
+           take_strings(arena, &c->environment, counts[CW_RECORD_ENVIRONMENT]) &&
+           take_strings(arena, &c->removals, counts[CW_RECORD_REMOVE]);
+}
+
+static bool is_absolute(const char *path) { return path == NULL || path[0] == '/'; }
+
+static bool all_absolute(const struct cw_strings *paths) {
+    for (uint32_t i = 0; i < paths->count; i++)
+        if (!is_absolute(paths->items[i])) return false;
+    return true;
+}
+
+static bool is_complete(const struct cw_config *c, const uint32_t *counts) {
+    bool overlay = c->lower.count > 0;
+    return counts[CW_RECORD_PROCESS] == 1 && counts[CW_RECORD_NAMESPACES] == 1 &&
+           counts[CW_RECORD_CAPABILITIES] == 1 && counts[CW_RECORD_ID_MAP_KIND] <= 1 &&
+           c->arguments.count > 0 && c->cwd != NULL &&
+           c->uids.count <= CW_ID_RANGES_MAX && c->gids.count <= CW_ID_RANGES_MAX &&
+           overlay == (c->upper != NULL) && overlay == (c->work != NULL) &&
+           !(overlay && c->root == NULL) && is_absolute(c->cwd) && is_absolute(c->root) &&
+           is_absolute(c->upper) && is_absolute(c->work) && is_absolute(c->newuidmap) &&
+           is_absolute(c->newgidmap) && is_absolute(c->log_path) && is_absolute(c->exit_path) &&
+           all_absolute(&c->lower) && all_absolute(&c->masked) && all_absolute(&c->readonly) &&
+           all_absolute(&c->removals);
+}
+
+int cw_config_decode(uint8_t *data, size_t length, void *memory, size_t memory_size,
+                     struct cw_config *config) {
+    uint32_t counts[CW_RECORD_REMOVE + 1] = {0};
+    struct record record;
+    int more;
+
+    memset(config, 0, sizeof *config);
+    uint8_t *at = data;
+    size_t left = length;
+    while ((more = next_record(&at, &left, &record)) > 0)
+        if (record.type <= CW_RECORD_REMOVE) counts[record.type]++;
+    if (more < 0) return more;
+
+    struct arena arena = {.at = memory, .left = memory_size};
+    if (!take_lists(&arena, config, counts)) return -EINVAL;
+    at = data;
+    left = length;
+    while (next_record(&at, &left, &record) > 0) {
+        int error = decode(&record, config);
+        if (error < 0) return error;
+    }
+    return is_complete(config, counts) ? 0 : -EINVAL;
+}

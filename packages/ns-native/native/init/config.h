@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// The launch configuration, decoded in place: strings point into the message.
+#ifndef CW_CONFIG_H
+#define CW_CONFIG_H
+
+#include "records.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cw_id_range {
+    uint32_t inside;
+    uint32_t outside;
+    uint32_t size;
+};
+
+struct cw_id_map {
+    struct cw_id_range *ranges;
+    uint32_t count;
+};
+
+struct cw_mount {
+    uint32_t kind;
+    uint32_t flags;
+    uint32_t mode;
+    uint64_t size;
+    const char *source;
+    const char *destination;
+};
+
+// Followed by a NULL, as execve wants it.
+struct cw_strings {
+    const char **items;
+    uint32_t count;
+};
+
+struct cw_config {
+    uint32_t namespaces;
+    uint32_t id_map_kind;
+    struct cw_id_map uids;
+    struct cw_id_map gids;
+    const char *newuidmap;
+    const char *newgidmap;
+    const char *hostname;
+    const char *root;
+    struct cw_strings lower;
+    const char *upper;
+    const char *work;
+    struct cw_mount *mounts;
+    uint32_t mount_count;
+    struct cw_strings masked;
+    struct cw_strings readonly;
+    struct cw_strings arguments;
+    struct cw_strings environment;
+    const char *cwd;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t umask;
+    uint32_t process_flags;
+    const uint32_t *groups;
+    uint32_t group_count;
+    bool terminal;
+    uint16_t columns;
+    uint16_t rows;
+    uint64_t capabilities;
+    const void *seccomp;
+    uint32_t seccomp_count;
+    const char *log_path;
+    const char *exit_path;
+    struct cw_strings removals;
+};
+
+// Bytes of working memory that cw_config_decode may need for a message of this length.
+static inline size_t cw_config_memory(size_t length) { return 4 * length + 4096; }
+
+// Decode the records of a configuration message. `memory` is zeroed and 8-aligned, as is `data`.
+// Returns 0, -EINVAL for anything malformed, -EOPNOTSUPP for an unknown must-understand record.
+int cw_config_decode(uint8_t *data, size_t length, void *memory, size_t memory_size,
+                     struct cw_config *config);
+
+#endif

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// PID 1 inside: sets everything up, forks the payload, reaps. Never executes anything, so its
+// memory stays the host's (CVE-2016-9962, CVE-2019-5736).
+#include "init.h"
+
+#include "descriptors.h"
+#include "mounts.h"
+#include "packet.h"
+#include "payload.h"
+#include "pty.h"
+#include "root.h"
+#include "sys.h"
+
+static int take_stdio(const int stdio[3], int *socket, struct cw_fault *fault) {
+    cw_at(fault, CW_STEP_INIT, CW_NO_INDEX);
+    for (int fd = 0; fd < 3; fd++)
+        if (stdio[fd] >= 0) CW_TRY(fault, "dup3", sys_dup3(stdio[fd], fd, 0));
+    int keep[] = {*socket};
+    CW_TRY(fault, "close_range", cw_close_others(keep, 1));
+    return 0;
+}
+
+static int wait_for_go(int socket, struct cw_fault *fault) {
+    struct cw_packet packet;
+    int fds[2];
+    int received = cw_packet_receive(socket, &packet, fds, 0);
+    if (received < 0) return cw_fail(fault, "recvmsg", received);
+    if (received == 0 || packet.kind != CW_PACKET_GO) sys_exit(1); // the monitor gave up
+    return 0;
+}
+
+// SIGKILL when the monitor dies. It is single-threaded, so the signal's bond to the parent thread
+// does no harm; the look at the socket covers a death before the call.
+static int tie_to_monitor(int socket, struct cw_fault *fault) {
+    struct pollfd poll = {.fd = socket};
+    cw_at(fault, CW_STEP_PDEATHSIG, CW_NO_INDEX);
+    CW_TRY(fault, "prctl", sys_prctl(PR_SET_PDEATHSIG, CW_SIGKILL, 0));
+    if (sys_poll(&poll, 1, 0) > 0 && poll.revents & (POLLHUP | POLLERR)) sys_exit(1);
+    return 0;
+}
+
+static int become_root(const struct cw_config *config, struct cw_fault *fault) {
+    if (!(config->namespaces & CLONE_NEWUSER)) return 0;
+    cw_at(fault, CW_STEP_SETID, CW_NO_INDEX);
+    if (config->id_map_kind != CW_ID_MAP_SINGLE)
+        CW_TRY(fault, "setgroups", sys_setgroups(0, NULL));
+    CW_TRY(fault, "setresgid", sys_setresgid(0));
+    CW_TRY(fault, "setresuid", sys_setresuid(0));
+    return 0;
+}
+
+// A session keyring of its own, so that the caller's keys are not the container's.
+static int new_keyring(struct cw_fault *fault) {
+    cw_at(fault, CW_STEP_KEYRING, CW_NO_INDEX);
+    long error = sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0);
+    // Kernels without keys, and sandboxes that forbid them (Docker's filter), have nothing to leak.
+    if (error < 0 && error != -ENOSYS && error != -EPERM) return cw_fail(fault, "keyctl", error);
+    return 0;
+}
+
+static int loopback_up(struct cw_fault *fault) {
+    struct {
+        char name[16];
+        short flags;
+        char rest[22];
+    } request = {.name = "lo", .flags = 1 /* IFF_UP */};
+    cw_at(fault, CW_STEP_NET_LO, CW_NO_INDEX);
+    CW_AUTO_FD socket =
+        (int)CW_TRY(fault, "socket", sys_socket(CW_AF_INET, CW_SOCK_DGRAM | CW_SOCK_CLOEXEC));
+    CW_TRY(fault, "ioctl", sys_ioctl(socket, 0x8914 /* SIOCSIFFLAGS */, &request));
+    return 0;
+}
+
+static int open_pty(const struct cw_config *config, const struct cw_mounted *mounted, int socket,
+                    int *slave, struct cw_fault *fault) {
+    int pair[2] = {-1, -1};
+    int error = cw_pty_open(config, mounted, pair, fault);
+    if (error < 0) return error;
+    CW_TRY(fault, "sendmsg", cw_packet_send_fds(socket, CW_PACKET_PTY, pair));
+    for (int fd = 0; fd < 3; fd++) CW_TRY(fault, "dup3", sys_dup3(pair[1], fd, 0));
+    sys_close(pair[0]);
+    *slave = pair[1];
+    return 0;
+}
+
+static int build_view(const struct cw_config *config, int socket, int *slave,
+                      struct cw_fault *fault) {
+    struct cw_mounted mounted = {.root = -1, .pts = -1};
+    // Targets are made with the modes asked for; the payload sets its own mask.
+    sys_umask(0022);
+    if (config->namespaces & CLONE_NEWNS) {
+        cw_at(fault, CW_STEP_MNT_PROPAGATION, CW_NO_INDEX);
+        CW_TRY(fault, "mount", sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    }
+    mounted.root = cw_root_mount(config, fault);
+    if (mounted.root < 0) return mounted.root;
+    int error = cw_mounts(config, &mounted, fault);
+    if (error == 0) error = cw_masks(config, mounted.root, fault);
+    if (error == 0) error = cw_readonly_paths(config, mounted.root, fault);
+    if (error == 0 && config->terminal) error = open_pty(config, &mounted, socket, slave, fault);
+    if (error == 0) error = cw_root_make_cwd(config, mounted.root, fault);
+    if (error == 0) error = cw_root_enter(config, mounted.root, fault);
+    cw_close(&mounted.pts);
+    cw_close(&mounted.root);
+    return error;
+}
+
+static int set_up(const struct cw_config *config, int socket, int *slave, struct cw_fault *fault) {
+    int error = wait_for_go(socket, fault);
+    if (error < 0) return error;
+    cw_at(fault, CW_STEP_DUMPABLE, CW_NO_INDEX);
+    CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
+    if ((error = become_root(config, fault)) < 0) return error;
+    // Changing ids may have made us undumpable by another rule, or tied nothing: once more.
+    CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
+    if ((error = tie_to_monitor(socket, fault)) < 0) return error;
+    if ((error = new_keyring(fault)) < 0) return error;
+    if (config->hostname != NULL) {
+        cw_at(fault, CW_STEP_HOSTNAME, CW_NO_INDEX);
+        CW_TRY(fault, "sethostname", sys_sethostname(config->hostname, strlen(config->hostname)));
+    }
+    if (config->namespaces & CLONE_NEWNET && (error = loopback_up(fault)) < 0) return error;
+    return build_view(config, socket, slave, fault);
+}
+
+// Forks the payload and waits until it is the program (the status pipe closes by exec).
+static int start_payload(const struct cw_config *config, int socket, int slave, int *payload,
+                         struct cw_fault *fault) {
+    int status[2];
+    cw_at(fault, CW_STEP_FORK, CW_NO_INDEX);
+    CW_TRY(fault, "pipe2", sys_pipe2(status, O_CLOEXEC));
+    int self = (int)sys_getpid();
+    *payload = (int)CW_TRY(fault, "clone", sys_clone(CW_SIGCHLD, NULL));
+    if (*payload == 0) {
+        sys_close(socket);
+        sys_close(status[0]);
+        cw_payload(config, slave, self, fault);
+        sys_write(status[1], fault, sizeof *fault);
+        sys_exit(127);
+    }
+    sys_close(status[1]);
+    if (slave >= 0) sys_close(slave);
+    for (int fd = 0; fd < 3; fd++) sys_close(fd);
+    struct cw_fault reported;
+    long size = sys_read(status[0], &reported, sizeof reported);
+    sys_close(status[0]);
+    if (size == 0) return 0;
+    if (size != sizeof reported) return cw_fail(fault, "read", size < 0 ? size : -EPROTO);
+    *fault = reported;
+    return -fault->error;
+}
+
+// Everything that has ended, orphans too. True when the payload was among it.
+static bool reap(int payload, int *status) {
+    bool ended = false;
+    int one;
+    int pid;
+    while ((pid = (int)sys_wait4(-1, &one, WNOHANG, NULL)) > 0) {
+        if (pid != payload) continue;
+        ended = true;
+        *status = one;
+    }
+    return ended;
+}
+
+// A signal that reaches PID 1 is meant for the program. SIGCHLD is ours.
+static void forward_signals(int signals, int payload) {
+    struct signalfd_siginfo info;
+    while (sys_read(signals, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo != CW_SIGCHLD) sys_kill(payload, (int)info.ssi_signo);
+}
+
+static void obey_monitor(int socket, int payload) {
+    struct cw_packet packet;
+    int fds[2];
+    int received = cw_packet_receive(socket, &packet, fds, CW_MSG_DONTWAIT);
+    if (received == 0) sys_exit(1);
+    if (received > 0 && packet.kind == CW_PACKET_SIGNAL) sys_kill(payload, packet.value);
+}
+
+static int reap_until_done(int signals, int socket, int payload) {
+    int status = 0;
+    struct pollfd polls[] = {{.fd = signals, .events = POLLIN}, {.fd = socket, .events = POLLIN}};
+    while (!reap(payload, &status)) {
+        sys_poll(polls, 2, -1);
+        forward_signals(signals, payload);
+        if (polls[1].revents != 0) obey_monitor(socket, payload);
+    }
+    return status;
+}
+
+void cw_init(const struct cw_config *config, int socket, const int stdio[3]) {
+    struct cw_fault fault = {.index = CW_NO_INDEX};
+    int slave = -1;
+    int payload = -1;
+    int error = take_stdio(stdio, &socket, &fault);
+    if (error == 0) error = set_up(config, socket, &slave, &fault);
+    if (error == 0) error = start_payload(config, socket, slave, &payload, &fault);
+    int signals = -1;
+    if (error == 0) {
+        cw_at(&fault, CW_STEP_INIT, CW_NO_INDEX);
+        // Made only now: 0-2 are free in here and nothing else may take the payload's places.
+        signals = (int)sys_signalfd(~0ULL);
+        if (signals < 0) error = cw_fail(&fault, "signalfd4", signals);
+    }
+    if (error < 0) {
+        cw_packet_send_fault(socket, &fault);
+        sys_exit(1);
+    }
+    cw_packet_send(socket, CW_PACKET_EXECED, 0);
+    int status = reap_until_done(signals, socket, payload);
+    cw_packet_send(socket, CW_PACKET_STATUS, status);
+    sys_exit(0);
+}

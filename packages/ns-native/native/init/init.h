@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+#ifndef CW_INIT_H
+#define CW_INIT_H
+
+#include "config.h"
+
+// Be PID 1 of the new namespaces. `socket` leads to the monitor; `stdio` are descriptors to put
+// in place of 0-2, -1 where those stay.
+_Noreturn void cw_init(const struct cw_config *config, int socket, const int stdio[3]);
+
+#endif

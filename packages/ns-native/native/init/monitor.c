@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// The process outside that starts init, waits for it, and looks after what is left when it ends:
+// output, log, exit file, directories to remove. It stays in the caller's namespaces.
+#include "monitor.h"
+
+#include "descriptors.h"
+#include "exit-file.h"
+#include "idmap.h"
+#include "init.h"
+#include "message.h"
+#include "packet.h"
+#include "pty.h"
+#include "relay.h"
+#include "remove-tree.h"
+#include "sys.h"
+
+// How long after the container's end output is waited for that may not come (a descriptor that
+// left the container) or that nobody may take (the launcher is gone).
+#define CW_PATIENCE_MS 100
+
+struct monitor {
+    struct cw_config config;
+    struct cw_relay relay;
+    struct cw_commands commands;
+    struct cw_fault fault;
+    struct rusage usage;
+    int control; // to Node; -1 once that is gone
+    int socket;  // to init
+    int signals;
+    int pidfd;
+    int user_ns; // init's, for the removal; -1 without
+    int pid;
+    int status;        // the payload's, or init's own when that died first
+    bool has_status;   // init reported the payload's
+    bool faulted;      // `fault` is what there is to tell
+    bool started;
+    bool detached;
+    bool dead; // init was reaped
+};
+
+static int read_config(struct monitor *m) {
+    uint8_t *records;
+    size_t length;
+    cw_at(&m->fault, CW_STEP_CONFIG, CW_NO_INDEX);
+    CW_TRY(&m->fault, "read", cw_message_read(m->control, &records, &length));
+    size_t size = cw_config_memory(length);
+    long memory = sys_map(size);
+    if (memory < 0 && memory > -4096) return cw_fail(&m->fault, "mmap", memory);
+    CW_TRY(&m->fault, "decode",
+           cw_config_decode(records, length, (void *)memory, size, &m->config));
+    m->detached = m->config.process_flags & CW_PROCESS_DETACHED;
+    return 0;
+}
+
+static int clone_init(struct monitor *m) {
+    int pair[2];
+    cw_at(&m->fault, CW_STEP_CLONE, CW_NO_INDEX);
+    CW_TRY(&m->fault, "socketpair", sys_socketpair(CW_SOCK_SEQPACKET | CW_SOCK_CLOEXEC, pair));
+    unsigned long flags = m->config.namespaces | CLONE_PIDFD | CW_SIGCHLD;
+    m->pid = (int)CW_TRY(&m->fault, "clone", sys_clone(flags, &m->pidfd));
+    if (m->pid == 0) cw_init(&m->config, pair[1], m->relay.given);
+    sys_close(pair[1]);
+    m->socket = pair[0];
+    return 0;
+}
+
+// While init waits it is still dumpable, so its /proc files are ours to open.
+static int name_ids(struct monitor *m) {
+    if (!(m->config.namespaces & CLONE_NEWUSER)) return 0;
+    CW_AUTO_FD proc = cw_proc_open(&m->fault);
+    if (proc < 0) return proc;
+    m->user_ns = (int)CW_TRY(&m->fault, "open",
+                             cw_proc_open_of(proc, m->pid, "ns/user", O_RDONLY));
+    return cw_idmap_write(&m->config, proc, m->pid, &m->fault);
+}
+
+static int start(struct monitor *m) {
+    int error = read_config(m);
+    if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
+    if (error == 0) error = clone_init(m);
+    if (error < 0) return error;
+    cw_relay_settle(&m->relay);
+    error = name_ids(m);
+    if (error < 0) return error;
+    cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
+    CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));
+    return 0;
+}
+
+static void kill_container(struct monitor *m) {
+    if (m->pidfd >= 0) sys_pidfd_send_signal(m->pidfd, CW_SIGKILL);
+}
+
+static void send_signal(struct monitor *m, int signal) {
+    if (signal == CW_SIGKILL)
+        kill_container(m);
+    else if (m->socket >= 0)
+        cw_packet_send(m->socket, CW_PACKET_SIGNAL, signal);
+}
+
+static void lose_control(struct monitor *m) {
+    cw_close(&m->control);
+    if (!m->detached || !m->started) kill_container(m);
+}
+
+static void obey_node(struct monitor *m) {
+    struct cw_command command;
+    int taken;
+    while ((taken = cw_command_read(m->control, &m->commands, &command)) > 0) {
+        if (command.type == CW_RECORD_SIGNAL) send_signal(m, (int)command.value);
+        if (command.type == CW_RECORD_DETACH) m->detached = true;
+        if (command.type == CW_RECORD_RESIZE && m->relay.master >= 0)
+            cw_pty_resize(m->relay.master, (uint16_t)command.value,
+                          (uint16_t)(command.value >> 16));
+    }
+    if (taken < 0) lose_control(m);
+}
+
+static void hear_init(struct monitor *m) {
+    struct cw_packet packet;
+    int fds[2];
+    int received = cw_packet_receive(m->socket, &packet, fds, CW_MSG_DONTWAIT);
+    if (received == -EAGAIN) return;
+    if (received <= 0) {
+        cw_close(&m->socket);
+        return;
+    }
+    switch (packet.kind) {
+    case CW_PACKET_PTY:
+        cw_relay_set_pty(&m->relay, fds[0], fds[1]);
+        break;
+    case CW_PACKET_EXECED:
+        m->started = true;
+        cw_relay_start(&m->relay);
+        cw_send_started(m->control, m->pid);
+        break;
+    case CW_PACKET_STATUS:
+        m->status = packet.value;
+        m->has_status = true;
+        break;
+    case CW_PACKET_FAULT:
+        m->fault = packet.fault;
+        m->faulted = true;
+        break;
+    default:
+        break;
+    }
+}
+
+static void forward_signals(struct monitor *m) {
+    struct signalfd_siginfo info;
+    while (sys_read(m->signals, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo != CW_SIGCHLD) send_signal(m, (int)info.ssi_signo);
+}
+
+static void reap_init(struct monitor *m) {
+    int status;
+    if (sys_wait4(m->pid, &status, WNOHANG, &m->usage) != m->pid) return;
+    while (m->socket >= 0) hear_init(m); // its last words
+    if (!m->has_status) m->status = status;
+    m->dead = true;
+}
+
+// Until init is dead and all output is where it belongs.
+static void supervise(struct monitor *m) {
+    struct pollfd polls[4 + CW_RELAY_POLLS];
+    int patience = 0;
+    while (!m->dead || !cw_relay_drain(&m->relay)) {
+        unsigned count = 0;
+        polls[count++] = (struct pollfd){.fd = m->signals, .events = POLLIN};
+        polls[count++] = (struct pollfd){.fd = m->control, .events = POLLIN};
+        polls[count++] = (struct pollfd){.fd = m->socket, .events = POLLIN};
+        polls[count++] = (struct pollfd){.fd = m->dead ? -1 : m->pidfd, .events = POLLIN};
+        unsigned streams = cw_relay_poll(&m->relay, polls + count);
+        long ready = sys_poll(polls, count + streams, m->dead ? CW_PATIENCE_MS : -1);
+        if (ready < 0) continue;
+        if (polls[0].revents != 0) forward_signals(m);
+        if (m->control >= 0 && polls[1].revents != 0) obey_node(m);
+        if (m->socket >= 0 && polls[2].revents != 0) hear_init(m);
+        cw_relay_pump(&m->relay, polls + count, streams);
+        if (!m->dead && polls[3].revents != 0) reap_init(m);
+        // With a launcher that lives, a slow reader is waited for; silence never is.
+        patience = m->dead && ready == 0 ? patience + 1 : 0;
+        if (patience > 0 && (m->control < 0 || !cw_relay_is_pending(&m->relay))) break;
+    }
+}
+
+// As the container's root: its files belong to ids that only its user namespace has power over.
+static void remove_directories(struct monitor *m) {
+    if (m->config.removals.count == 0) return;
+    long child = sys_clone(CW_SIGCHLD, NULL);
+    if (child == 0) {
+        if (m->user_ns >= 0) sys_setns(m->user_ns, CLONE_NEWUSER);
+        for (uint32_t i = 0; i < m->config.removals.count; i++)
+            cw_remove_tree(m->config.removals.items[i]);
+        sys_exit(0);
+    }
+    if (child > 0) sys_wait4((int)child, NULL, 0, NULL);
+}
+
+static void fail_without_words(struct monitor *m) {
+    cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
+    cw_fail(&m->fault, "wait4", -ECHILD);
+}
+
+static void finish(struct monitor *m) {
+    if (m->pid > 0 && !m->dead) { // set-up failed out here
+        kill_container(m);
+        sys_wait4(m->pid, NULL, 0, &m->usage);
+    }
+    cw_relay_close(&m->relay);
+    if (m->started && m->config.exit_path != NULL)
+        cw_exit_file_write(m->config.exit_path, m->status);
+    remove_directories(m);
+    if (m->started) {
+        cw_send_exited(m->control, m->status, &m->usage);
+        return;
+    }
+    if (!m->faulted) fail_without_words(m);
+    cw_send_fault(m->control, &m->fault);
+}
+
+int cw_monitor(int control) {
+    struct monitor m = {.control = control, .socket = -1, .signals = -1, .pidfd = -1,
+                        .user_ns = -1};
+    m.relay.terminal = -1;
+    cw_at(&m.fault, CW_STEP_MONITOR, CW_NO_INDEX);
+    sys_sigmask(CW_SIG_SETMASK, ~0ULL);
+    sys_setsid();
+    sys_chdir("/");
+    m.signals = (int)sys_signalfd(~0ULL);
+    if (m.signals < 0) cw_fail(&m.fault, "signalfd4", m.signals);
+    m.faulted = m.signals < 0 || start(&m) < 0;
+    if (!m.faulted) supervise(&m);
+    finish(&m);
+    return m.started ? 0 : 1;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include "packet.h"
+
+#include "sys.h"
+
+struct rights {
+    struct cw_control_header header;
+    int fds[2];
+};
+
+int cw_packet_send(int socket, enum cw_packet_kind kind, int32_t value) {
+    struct cw_packet packet = {.kind = kind, .value = value};
+    return (int)sys_send(socket, &packet, sizeof packet, 0);
+}
+
+int cw_packet_send_fault(int socket, const struct cw_fault *fault) {
+    struct cw_packet packet = {.kind = CW_PACKET_FAULT, .fault = *fault};
+    return (int)sys_send(socket, &packet, sizeof packet, 0);
+}
+
+int cw_packet_send_fds(int socket, enum cw_packet_kind kind, const int fds[2]) {
+    struct cw_packet packet = {.kind = kind};
+    struct iovec part = {.iov_base = &packet, .iov_len = sizeof packet};
+    struct rights rights = {
+        .header = {.length = sizeof(struct cw_control_header) + 2 * sizeof(int),
+                   .level = CW_SOL_SOCKET,
+                   .type = CW_SCM_RIGHTS},
+        .fds = {fds[0], fds[1]},
+    };
+    struct cw_message_header message = {
+        .parts = &part, .part_count = 1, .control = &rights, .control_length = sizeof rights};
+    return (int)sys_sendmsg(socket, &message);
+}
+
+int cw_packet_receive(int socket, struct cw_packet *packet, int fds[2], int flags) {
+    struct iovec part = {.iov_base = packet, .iov_len = sizeof *packet};
+    struct rights rights = {0};
+    struct cw_message_header message = {
+        .parts = &part, .part_count = 1, .control = &rights, .control_length = sizeof rights};
+    long size = sys_recvmsg(socket, &message, flags);
+    fds[0] = fds[1] = -1;
+    if (size <= 0) return (int)size;
+    if (message.control_length >= rights.header.length && rights.header.type == CW_SCM_RIGHTS &&
+        rights.header.length == sizeof(struct cw_control_header) + 2 * sizeof(int)) {
+        fds[0] = rights.fds[0];
+        fds[1] = rights.fds[1];
+    }
+    return size == sizeof *packet ? 1 : -EPROTO;
+}

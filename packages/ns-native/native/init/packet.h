@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// What init and the monitor tell each other, one SEQPACKET datagram each (both are this binary).
+#ifndef CW_PACKET_H
+#define CW_PACKET_H
+
+#include "fault.h"
+
+enum cw_packet_kind {
+    CW_PACKET_GO,     // monitor: the id maps are written
+    CW_PACKET_SIGNAL, // monitor: value is a signal for the payload
+    CW_PACKET_FAULT,  // init: set-up failed
+    CW_PACKET_PTY,    // init: carries the pty's master and slave
+    CW_PACKET_EXECED, // init: the payload is the program now
+    CW_PACKET_STATUS, // init: value is the payload's wait status
+};
+
+struct cw_packet {
+    uint32_t kind;
+    int32_t value;
+    struct cw_fault fault;
+};
+
+int cw_packet_send(int socket, enum cw_packet_kind kind, int32_t value);
+int cw_packet_send_fault(int socket, const struct cw_fault *fault);
+int cw_packet_send_fds(int socket, enum cw_packet_kind kind, const int fds[2]);
+// 1, or 0 at the end, or -errno. `fds` are -1 unless the packet carried them.
+int cw_packet_receive(int socket, struct cw_packet *packet, int fds[2], int flags);
+
+#endif

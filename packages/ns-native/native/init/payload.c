@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "payload.h"
+
+#include "caps.h"
+#include "descriptors.h"
+#include "sys.h"
+
+#define CW_PATH_MAX 4096
+#define CW_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static int own_session(int slave, struct cw_fault *fault) {
+    cw_at(fault, CW_STEP_SESSION, CW_NO_INDEX);
+    CW_TRY(fault, "setsid", sys_setsid());
+    if (slave < 0) return 0;
+    cw_at(fault, CW_STEP_CTTY, CW_NO_INDEX);
+    CW_TRY(fault, "ioctl", sys_ioctl(slave, TIOCSCTTY, NULL));
+    return 0;
+}
+
+// Pipes made for this container belong to root inside; whoever runs must be able to open
+// /dev/stdout. Terminals and files of the caller are left alone. And stdio blocks, as programs
+// expect: Node and others set O_NONBLOCK on descriptions they share with us.
+static void prepare_stdio(const struct cw_config *config) {
+    for (int fd = 0; fd < 3; fd++) {
+        struct statfs status;
+        cw_set_nonblocking(fd, 0);
+        if (config->uid != 0 && sys_fstatfs(fd, &status) == 0 &&
+            (unsigned long)status.f_type == CW_PIPEFS_MAGIC)
+            sys_fchown(fd, config->uid, (unsigned)-1);
+    }
+}
+
+static int install_seccomp(const struct cw_config *config, struct cw_fault *fault) {
+    if (config->seccomp == NULL) return 0;
+    struct sock_fprog program = {
+        .len = (unsigned short)config->seccomp_count,
+        // The kernel copies it; its type just lacks the const.
+        .filter = (struct sock_filter *)(uintptr_t)config->seccomp,
+    };
+    cw_at(fault, CW_STEP_SECCOMP, CW_NO_INDEX);
+    CW_TRY(fault, "seccomp", sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program));
+    return 0;
+}
+
+static int become_user(const struct cw_config *config, struct cw_fault *fault) {
+    cw_at(fault, CW_STEP_SETGROUPS, CW_NO_INDEX);
+    // With one id only, setgroups is denied for good (CVE-2014-8989) and groups stay unmapped.
+    bool denied = config->namespaces & CLONE_NEWUSER && config->id_map_kind == CW_ID_MAP_SINGLE;
+    if (!denied || config->group_count > 0)
+        CW_TRY(fault, "setgroups", sys_setgroups(config->group_count, config->groups));
+    cw_at(fault, CW_STEP_SETID_FINAL, CW_NO_INDEX);
+    CW_TRY(fault, "setresgid", sys_setresgid(config->gid));
+    CW_TRY(fault, "setresuid", sys_setresuid(config->uid));
+    return 0;
+}
+
+// Resolved anew with the user's own rights; never through /proc/self/fd and its like, and inside
+// the root for certain (CVE-2024-21626).
+static int enter_cwd(const struct cw_config *config, struct cw_fault *fault) {
+    char where[CW_PATH_MAX];
+    cw_at(fault, CW_STEP_CWD, CW_NO_INDEX);
+    CW_AUTO_FD directory = (int)CW_TRY(
+        fault, "openat2",
+        sys_openat2(AT_FDCWD, config->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC,
+                    RESOLVE_NO_MAGICLINKS));
+    CW_TRY(fault, "fchdir", sys_fchdir(directory));
+    CW_TRY(fault, "getcwd", sys_getcwd(where, sizeof where));
+    return where[0] == '/' ? 0 : cw_fail(fault, "getcwd", -ENOENT);
+}
+
+static const char *search_path(const struct cw_config *config) {
+    for (uint32_t i = 0; i < config->environment.count; i++)
+        if (memcmp(config->environment.items[i], "PATH=", 5) == 0)
+            return config->environment.items[i] + 5;
+    return CW_DEFAULT_PATH;
+}
+
+// One execve; says in the fault which file it was.
+static int try_exec(const struct cw_config *config, const char *file, struct cw_fault *fault) {
+    long error = sys_execve(file, config->arguments.items, config->environment.items);
+    struct cw_text detail = CW_TEXT(fault->detail);
+    cw_text_add(&detail, file);
+    // ENOENT for a file that is there: its interpreter or dynamic loader is not.
+    bool exists = error == -ENOENT && sys_faccessat(AT_FDCWD, file, 0) == 0;
+    cw_at(fault, CW_STEP_EXEC, exists ? CW_EXEC_INTERPRETER_MISSING : CW_NO_INDEX);
+    return cw_fail(fault, "execve", error);
+}
+
+// As execvp(3) searches, but a file of unknown format is an error and not a shell script.
+static int search_and_exec(const struct cw_config *config, struct cw_fault *fault) {
+    char file[CW_PATH_MAX];
+    const char *name = config->arguments.items[0];
+    const char *at = search_path(config);
+    struct cw_fault best = *fault;
+    best.error = 0;
+    for (;;) {
+        size_t size = 0;
+        while (at[size] != '\0' && at[size] != ':') size++;
+        struct cw_text text = CW_TEXT(file);
+        file[0] = '\0';
+        cw_text_add_bytes(&text, size > 0 ? at : ".", size > 0 ? size : 1);
+        cw_text_add(&text, "/");
+        cw_text_add(&text, name);
+        if (!text.full) {
+            int error = try_exec(config, file, fault);
+            bool passing = (error == -ENOENT && fault->index == CW_NO_INDEX) ||
+                           error == -ENOTDIR || error == -EACCES;
+            if (!passing) return error;
+            if (error == -EACCES && best.error == 0) best = *fault;
+        }
+        if (at[size] == '\0') break;
+        at += size + 1;
+    }
+    if (best.error != 0) {
+        *fault = best;
+        return -best.error;
+    }
+    struct cw_text detail = CW_TEXT(fault->detail);
+    cw_text_add(&detail, name);
+    cw_at(fault, CW_STEP_EXEC, CW_NO_INDEX);
+    return cw_fail(fault, "execve", -ENOENT);
+}
+
+static int exec_program(const struct cw_config *config, struct cw_fault *fault) {
+    const char *name = config->arguments.items[0];
+    cw_at(fault, CW_STEP_EXEC, CW_NO_INDEX);
+    if (name[0] == '\0') return cw_fail(fault, "execve", -ENOENT);
+    for (const char *c = name; *c != '\0'; c++)
+        if (*c == '/') return try_exec(config, name, fault);
+    return search_and_exec(config, fault);
+}
+
+int cw_payload(const struct cw_config *config, int slave, int parent, struct cw_fault *fault) {
+    bool no_new_privileges = config->process_flags & CW_PROCESS_NO_NEW_PRIVILEGES;
+    int error = own_session(slave, fault);
+    if (error < 0) return error;
+    prepare_stdio(config);
+
+    cw_at(fault, CW_STEP_CAPS_BOUNDING, CW_NO_INDEX);
+    error = cw_caps_bound(config->capabilities, fault);
+    if (error < 0) return error;
+    // Without no_new_privs the kernel wants CAP_SYS_ADMIN for a filter: only now do we have it.
+    if (!no_new_privileges) error = install_seccomp(config, fault);
+    if (error == 0) error = become_user(config, fault);
+    if (error == 0) error = enter_cwd(config, fault);
+    if (error < 0) return error;
+    sys_umask(config->umask);
+
+    cw_at(fault, CW_STEP_CAPS_SET, CW_NO_INDEX);
+    error = cw_caps_set(config->uid == 0 ? config->capabilities : 0, fault);
+    if (error < 0) return error;
+    cw_at(fault, CW_STEP_NNP, CW_NO_INDEX);
+    if (no_new_privileges) CW_TRY(fault, "prctl", sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0));
+
+    // Without a pid namespace init's death does not end us by itself; armed after the last change
+    // of credentials, which would have cleared it, and with a look whether it is too late.
+    cw_at(fault, CW_STEP_SIGNALS, CW_NO_INDEX);
+    if (!(config->namespaces & CLONE_NEWPID)) {
+        CW_TRY(fault, "prctl", sys_prctl(PR_SET_PDEATHSIG, CW_SIGKILL, 0));
+        if (sys_getppid() != parent) return cw_fail(fault, "getppid", -ESRCH);
+    }
+    for (int signal = 1; signal <= CW_SIGNAL_MAX; signal++) sys_sigdefault(signal);
+    CW_TRY(fault, "rt_sigprocmask", sys_sigmask(CW_SIG_SETMASK, 0));
+    cw_at(fault, CW_STEP_CLOSEFDS, CW_NO_INDEX);
+    CW_TRY(fault, "close_range", sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));
+    if (no_new_privileges) error = install_seccomp(config, fault);
+    return error < 0 ? error : exec_program(config, fault);
+}

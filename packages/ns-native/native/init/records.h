@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// The one protocol between TypeScript and the monitor (src/records.ts mirrors it).
+//
+//   message = u32 magic, u32 length, records          length counts what follows it
+//   record  = u16 type, u16 flags, u32 length, payload, zero padding to a multiple of 4
+//
+// Little endian. A string ends in one NUL, which its length includes. Flag bit 0 means "must
+// understand": an unknown record that carries it is an error, one that does not is skipped.
+#ifndef CW_RECORDS_H
+#define CW_RECORDS_H
+
+#define CW_MAGIC 0x314d5743 /* "CWM1" */
+#define CW_MESSAGE_MAX (16 << 20)
+#define CW_FLAG_MUST_UNDERSTAND 1
+#define CW_ID_RANGES_MAX 340 /* the kernel's own limit, user_namespaces(7) */
+
+// Node to monitor, first message: the configuration.
+#define CW_RECORD_NAMESPACES 1     /* u32 CLONE_NEW* */
+#define CW_RECORD_ID_MAP_KIND 2    /* u32 CW_ID_MAP_* */
+#define CW_RECORD_UID_RANGE 3      /* u32 inside, outside, size; repeated */
+#define CW_RECORD_GID_RANGE 4      /* likewise */
+#define CW_RECORD_NEWUIDMAP 5      /* string */
+#define CW_RECORD_NEWGIDMAP 6      /* string */
+#define CW_RECORD_HOSTNAME 7       /* string */
+#define CW_RECORD_ROOT 8           /* string */
+#define CW_RECORD_OVERLAY_LOWER 9  /* string, base first; repeated */
+#define CW_RECORD_OVERLAY_UPPER 10 /* string */
+#define CW_RECORD_OVERLAY_WORK 11  /* string */
+#define CW_RECORD_MOUNT 12         /* u32 kind, flags, mode, 0; u64 size; strings source, destination */
+#define CW_RECORD_MASKED 13        /* string; repeated */
+#define CW_RECORD_READONLY 14      /* string; repeated */
+#define CW_RECORD_ARGUMENT 15      /* string; repeated */
+#define CW_RECORD_ENVIRONMENT 16   /* string; repeated */
+#define CW_RECORD_CWD 17           /* string */
+#define CW_RECORD_PROCESS 18       /* u32 uid, gid, umask, CW_PROCESS_* */
+#define CW_RECORD_GROUPS 19        /* u32 each */
+#define CW_RECORD_TERMINAL 20      /* u16 columns, rows */
+#define CW_RECORD_CAPABILITIES 21  /* u64 bit set */
+#define CW_RECORD_SECCOMP 22       /* struct sock_filter each */
+#define CW_RECORD_LOG_PATH 23      /* string */
+#define CW_RECORD_EXIT_PATH 24     /* string */
+#define CW_RECORD_REMOVE 25        /* string; repeated */
+
+// Node to monitor, afterwards.
+#define CW_RECORD_SIGNAL 64 /* u32 number */
+#define CW_RECORD_RESIZE 65 /* u16 columns, rows */
+#define CW_RECORD_DETACH 66 /* nothing: survive the end of this connection */
+
+// Monitor to Node.
+#define CW_RECORD_STARTED 96 /* u32 pid of init as the monitor sees it */
+#define CW_RECORD_FAULT 97   /* u32 step, index, errno; strings call, detail */
+#define CW_RECORD_EXITED 98  /* i32 code or -1, i32 signal or 0, u64 user us, system us, RSS bytes */
+
+#define CW_ID_MAP_IDENTITY 0
+#define CW_ID_MAP_SUBID 1
+#define CW_ID_MAP_SINGLE 2
+
+#define CW_MOUNT_BIND 0
+#define CW_MOUNT_TMPFS 1
+#define CW_MOUNT_PROC 2
+#define CW_MOUNT_SYSFS 3
+#define CW_MOUNT_MQUEUE 4
+#define CW_MOUNT_CGROUP 5
+#define CW_MOUNT_DEV 6
+
+#define CW_MOUNT_FLAG_READONLY 1
+#define CW_MOUNT_FLAG_NOSUID 2
+#define CW_MOUNT_FLAG_NODEV 4
+#define CW_MOUNT_FLAG_NOEXEC 8
+#define CW_MOUNT_MODE_DEFAULT 0xffffffff
+
+#define CW_PROCESS_NO_NEW_PRIVILEGES 1
+#define CW_PROCESS_DETACHED 2
+#define CW_PROCESS_ROOT_READONLY 4
+#define CW_PROCESS_OVERLAY_VOLATILE 8
+
+#endif

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Every step that can fail, in the order in which it is taken: X(constant, name).
+// src/steps.ts is the same list; a test holds the two together. Numbers are positions.
+#ifndef CW_STEPS_H
+#define CW_STEPS_H
+
+#define CW_STEPS(X)                                                                               \
+    /* monitor, in the caller's namespaces */                                                     \
+    X(CONFIG, "config")                                                                           \
+    X(MONITOR, "monitor")                                                                         \
+    X(LOG, "log")                                                                                 \
+    X(STDIO, "stdio")                                                                             \
+    X(CLONE, "clone")                                                                             \
+    X(PROCFS, "procfs")                                                                           \
+    X(IDMAP_SETGROUPS, "idmap.setgroups")                                                         \
+    X(IDMAP_UID, "idmap.uid")                                                                     \
+    X(IDMAP_GID, "idmap.gid")                                                                     \
+    /* init, PID 1 inside */                                                                      \
+    X(INIT, "init")                                                                               \
+    X(DUMPABLE, "dumpable")                                                                       \
+    X(SETID, "setid")                                                                             \
+    X(PDEATHSIG, "pdeathsig")                                                                     \
+    X(KEYRING, "keyring")                                                                         \
+    X(HOSTNAME, "hostname")                                                                       \
+    X(NET_LO, "net.lo")                                                                           \
+    X(MNT_PROPAGATION, "mnt.propagation")                                                         \
+    X(ROOT_OVERLAY, "root.overlay")                                                               \
+    X(ROOT_BIND, "root.bind")                                                                     \
+    X(ROOT_OPEN, "root.open")                                                                     \
+    X(MNT, "mnt")                                                                                 \
+    X(MASK, "mask")                                                                               \
+    X(RO, "ro")                                                                                   \
+    X(PTY, "pty")                                                                                 \
+    X(CWD_CREATE, "cwd.create")                                                                   \
+    X(ROOT_READONLY, "root.readonly")                                                             \
+    X(ROOT_PIVOT, "root.pivot")                                                                   \
+    X(FORK, "fork")                                                                               \
+    /* payload, before it is the program */                                                       \
+    X(SESSION, "session")                                                                         \
+    X(CTTY, "ctty")                                                                               \
+    X(CAPS_BOUNDING, "caps.bounding")                                                             \
+    X(SETGROUPS, "setgroups")                                                                     \
+    X(SETID_FINAL, "setid.final")                                                                 \
+    X(CWD, "cwd")                                                                                 \
+    X(CAPS_SET, "caps.set")                                                                       \
+    X(NNP, "nnp")                                                                                 \
+    X(SIGNALS, "signals")                                                                         \
+    X(CLOSEFDS, "closefds")                                                                       \
+    X(SECCOMP, "seccomp")                                                                         \
+    X(EXEC, "exec")
+
+#define CW_STEP_CONSTANT(constant, name) CW_STEP_##constant,
+enum cw_step { CW_STEPS(CW_STEP_CONSTANT) CW_STEP_COUNT };
+
+#endif

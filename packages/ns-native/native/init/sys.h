@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+// Linux system calls without a C library: every function returns a value >= 0 or -errno.
+#ifndef CW_SYS_H
+#define CW_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <asm/poll.h>
+#include <asm/statfs.h>
+#include <asm/termios.h>
+#include <asm/unistd.h>
+#include <linux/capability.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/signalfd.h>
+#include <linux/stat.h>
+#include <linux/time_types.h>
+#include <linux/uio.h>
+#include <linux/wait.h>
+
+// What kernel headers leave to the C library, or learned only lately.
+#define CW_AF_UNIX 1
+#define CW_AF_INET 2
+#define CW_SOCK_DGRAM 2
+#define CW_SOCK_SEQPACKET 5
+#define CW_SOCK_CLOEXEC 02000000
+#define CW_SOL_SOCKET 1
+#define CW_SO_DOMAIN 39
+#define CW_SCM_RIGHTS 1
+#define CW_MSG_DONTWAIT 0x40
+#define CW_MSG_PEEK 0x2
+#define CW_MSG_NOSIGNAL 0x4000
+#define CW_MSG_CMSG_CLOEXEC 0x40000000
+#define CW_PROT_READ_WRITE 3
+#define CW_MAP_PRIVATE_ANONYMOUS 0x22
+#define CW_SIGKILL 9
+#define CW_SIGCHLD 17
+#define CW_SIGNAL_MAX 64
+#define CW_SIG_SETMASK 2
+#define CW_CLOCK_REALTIME 0
+#define CW_CLOCK_MONOTONIC 1
+#define CW_MNT_DETACH 2
+#define CW_PIPEFS_MAGIC 0x50495045
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER 0x5441
+#endif
+
+struct cw_message_header {
+    void *name;
+    int name_length;
+    struct iovec *parts;
+    size_t part_count;
+    void *control;
+    size_t control_length;
+    unsigned flags;
+};
+
+struct cw_control_header {
+    size_t length;
+    int level;
+    int type;
+};
+
+#if defined(__x86_64__)
+static inline long cw_call(long n, long a, long b, long c, long d, long e, long f) {
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#elif defined(__aarch64__)
+static inline long cw_call(long n, long a, long b, long c, long d, long e, long f) {
+    register long x8 __asm__("x8") = n;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+#else
+#error "cromwell-init knows x86_64 and aarch64"
+#endif
+
+#define CW_CALL6(n, a, b, c, d, e, f)                                                             \
+    cw_call(__NR_##n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define CW_CALL5(n, a, b, c, d, e) CW_CALL6(n, a, b, c, d, e, 0)
+#define CW_CALL4(n, a, b, c, d) CW_CALL6(n, a, b, c, d, 0, 0)
+#define CW_CALL3(n, a, b, c) CW_CALL6(n, a, b, c, 0, 0, 0)
+#define CW_CALL2(n, a, b) CW_CALL6(n, a, b, 0, 0, 0, 0)
+#define CW_CALL1(n, a) CW_CALL6(n, a, 0, 0, 0, 0, 0)
+#define CW_CALL0(n) CW_CALL6(n, 0, 0, 0, 0, 0, 0)
+
+// Files
+static inline long sys_read(int fd, void *buffer, size_t size) {
+    return CW_CALL3(read, fd, buffer, size);
+}
+static inline long sys_write(int fd, const void *buffer, size_t size) {
+    return CW_CALL3(write, fd, buffer, size);
+}
+static inline long sys_writev(int fd, const struct iovec *parts, int count) {
+    return CW_CALL3(writev, fd, parts, count);
+}
+static inline long sys_close(int fd) { return CW_CALL1(close, fd); }
+static inline long sys_close_range(unsigned first, unsigned last, unsigned flags) {
+    return CW_CALL3(close_range, first, last, flags);
+}
+static inline long sys_dup3(int from, int to, int flags) { return CW_CALL3(dup3, from, to, flags); }
+static inline long sys_fcntl(int fd, int command, long argument) {
+    return CW_CALL3(fcntl, fd, command, argument);
+}
+static inline long sys_pipe2(int fds[2], int flags) { return CW_CALL2(pipe2, fds, flags); }
+static inline long sys_openat(int directory, const char *path, int flags, unsigned mode) {
+    return CW_CALL4(openat, directory, path, flags, mode);
+}
+static inline long sys_openat2(int directory, const char *path, uint64_t flags, uint64_t resolve) {
+    struct open_how how = {.flags = flags, .resolve = resolve};
+    return CW_CALL4(openat2, directory, path, &how, sizeof how);
+}
+static inline long sys_statx(int directory, const char *path, int flags, struct statx *out) {
+    return CW_CALL5(statx, directory, path, flags, STATX_BASIC_STATS, out);
+}
+static inline long sys_fstatfs(int fd, struct statfs *out) { return CW_CALL2(fstatfs, fd, out); }
+static inline long sys_faccessat(int directory, const char *path, int mode) {
+    return CW_CALL3(faccessat, directory, path, mode);
+}
+static inline long sys_fchown(int fd, unsigned uid, unsigned gid) {
+    return CW_CALL3(fchown, fd, uid, gid);
+}
+static inline long sys_fchmodat(int directory, const char *path, unsigned mode) {
+    return CW_CALL3(fchmodat, directory, path, mode);
+}
+static inline long sys_mkdirat(int directory, const char *path, unsigned mode) {
+    return CW_CALL3(mkdirat, directory, path, mode);
+}
+static inline long sys_mknodat(int directory, const char *path, unsigned mode) {
+    return CW_CALL4(mknodat, directory, path, mode, 0);
+}
+static inline long sys_symlinkat(const char *text, int directory, const char *path) {
+    return CW_CALL3(symlinkat, text, directory, path);
+}
+static inline long sys_unlinkat(int directory, const char *path, int flags) {
+    return CW_CALL3(unlinkat, directory, path, flags);
+}
+static inline long sys_renameat(int from_fd, const char *from, int to_fd, const char *to) {
+    return CW_CALL5(renameat2, from_fd, from, to_fd, to, 0);
+}
+static inline long sys_getdents64(int fd, void *buffer, size_t size) {
+    return CW_CALL3(getdents64, fd, buffer, size);
+}
+static inline long sys_fsync(int fd) { return CW_CALL1(fsync, fd); }
+static inline long sys_chdir(const char *path) { return CW_CALL1(chdir, path); }
+static inline long sys_fchdir(int fd) { return CW_CALL1(fchdir, fd); }
+static inline long sys_getcwd(char *buffer, size_t size) { return CW_CALL2(getcwd, buffer, size); }
+static inline long sys_umask(unsigned mask) { return CW_CALL1(umask, mask); }
+static inline long sys_ioctl(int fd, unsigned long request, const void *argument) {
+    return CW_CALL3(ioctl, fd, request, argument);
+}
+static inline long sys_poll(struct pollfd *fds, unsigned count, int timeout_ms) {
+    struct __kernel_timespec time = {.tv_sec = timeout_ms / 1000,
+                                     .tv_nsec = (long long)(timeout_ms % 1000) * 1000000};
+    return CW_CALL5(ppoll, fds, count, timeout_ms < 0 ? NULL : &time, NULL, 8);
+}
+
+// Memory
+static inline long sys_map(size_t size) {
+    return CW_CALL6(mmap, 0, size, CW_PROT_READ_WRITE, CW_MAP_PRIVATE_ANONYMOUS, -1, 0);
+}
+static inline long sys_unmap(void *at, size_t size) { return CW_CALL2(munmap, at, size); }
+
+// Mounts
+static inline long sys_mount(const char *source, const char *target, const char *type,
+                             unsigned long flags, const char *options) {
+    return CW_CALL5(mount, source, target, type, flags, options);
+}
+static inline long sys_umount2(const char *target, int flags) {
+    return CW_CALL2(umount2, target, flags);
+}
+static inline long sys_pivot_root(const char *new_root, const char *put_old) {
+    return CW_CALL2(pivot_root, new_root, put_old);
+}
+static inline long sys_open_tree(int directory, const char *path, unsigned flags) {
+    return CW_CALL3(open_tree, directory, path, flags);
+}
+static inline long sys_move_mount(int from_fd, int to_fd) {
+    return CW_CALL5(move_mount, from_fd, "", to_fd, "",
+                    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+static inline long sys_mount_setattr(int fd, unsigned flags, uint64_t set) {
+    struct mount_attr attributes = {.attr_set = set};
+    return CW_CALL5(mount_setattr, fd, "", flags | AT_EMPTY_PATH, &attributes, sizeof attributes);
+}
+static inline long sys_fsopen(const char *type) { return CW_CALL2(fsopen, type, FSOPEN_CLOEXEC); }
+static inline long sys_fsconfig(int fd, unsigned command, const char *key, const char *value) {
+    return CW_CALL5(fsconfig, fd, command, key, value, 0);
+}
+static inline long sys_fsmount(int fd, unsigned attributes) {
+    return CW_CALL3(fsmount, fd, FSMOUNT_CLOEXEC, attributes);
+}
+
+// Processes
+static inline long sys_clone(unsigned long flags, int *pidfd) {
+#if defined(__x86_64__)
+    return CW_CALL5(clone, flags, 0, pidfd, 0, 0); // flags, stack, parent_tid, child_tid, tls
+#else
+    return CW_CALL5(clone, flags, 0, pidfd, 0, 0); // flags, stack, parent_tid, tls, child_tid
+#endif
+}
+static inline long sys_execve(const char *path, const char *const *argv, const char *const *envp) {
+    return CW_CALL3(execve, path, argv, envp);
+}
+static inline _Noreturn void sys_exit(int status) {
+    for (;;) CW_CALL1(exit_group, status);
+}
+static inline long sys_wait4(int pid, int *status, int options, struct rusage *usage) {
+    return CW_CALL4(wait4, pid, status, options, usage);
+}
+static inline long sys_kill(int pid, int signal) { return CW_CALL2(kill, pid, signal); }
+static inline long sys_getpid(void) { return CW_CALL0(getpid); }
+static inline long sys_getppid(void) { return CW_CALL0(getppid); }
+static inline long sys_setsid(void) { return CW_CALL0(setsid); }
+static inline long sys_prctl(int option, unsigned long a, unsigned long b) {
+    return CW_CALL5(prctl, option, a, b, 0, 0);
+}
+static inline long sys_pidfd_send_signal(int pidfd, int signal) {
+    return CW_CALL4(pidfd_send_signal, pidfd, signal, 0, 0);
+}
+static inline long sys_setns(int fd, int type) { return CW_CALL2(setns, fd, type); }
+static inline long sys_sethostname(const char *name, size_t size) {
+    return CW_CALL2(sethostname, name, size);
+}
+
+// Credentials
+static inline long sys_setresuid(unsigned uid) { return CW_CALL3(setresuid, uid, uid, uid); }
+static inline long sys_setresgid(unsigned gid) { return CW_CALL3(setresgid, gid, gid, gid); }
+static inline long sys_setgroups(size_t count, const uint32_t *groups) {
+    return CW_CALL2(setgroups, count, groups);
+}
+static inline long sys_capset(const struct __user_cap_header_struct *header,
+                              const struct __user_cap_data_struct *data) {
+    return CW_CALL2(capset, header, data);
+}
+static inline long sys_seccomp(unsigned operation, unsigned flags, const void *argument) {
+    return CW_CALL3(seccomp, operation, flags, argument);
+}
+static inline long sys_keyctl(int operation, unsigned long a) {
+    return CW_CALL5(keyctl, operation, a, 0, 0, 0);
+}
+
+// Signals and time
+static inline long sys_sigmask(int how, uint64_t mask) {
+    return CW_CALL4(rt_sigprocmask, how, &mask, 0, 8);
+}
+static inline long sys_sigdefault(int signal) {
+    unsigned long action[4] = {0}; // handler, flags, restorer, mask: SIG_DFL is all zero
+    return CW_CALL4(rt_sigaction, signal, action, 0, 8);
+}
+static inline long sys_signalfd(uint64_t mask) {
+    return CW_CALL4(signalfd4, -1, &mask, 8, O_CLOEXEC | O_NONBLOCK);
+}
+static inline long sys_clock(int clock, struct __kernel_timespec *out) {
+    return CW_CALL2(clock_gettime, clock, out);
+}
+
+// Sockets
+static inline long sys_socket(int family, int type) { return CW_CALL3(socket, family, type, 0); }
+static inline long sys_socketpair(int type, int fds[2]) {
+    return CW_CALL4(socketpair, CW_AF_UNIX, type, 0, fds);
+}
+static inline long sys_getsockopt(int fd, int option, int *value) {
+    int size = sizeof *value;
+    return CW_CALL5(getsockopt, fd, CW_SOL_SOCKET, option, value, &size);
+}
+static inline long sys_send(int fd, const void *data, size_t size, int flags) {
+    return CW_CALL6(sendto, fd, data, size, flags | CW_MSG_NOSIGNAL, 0, 0);
+}
+static inline long sys_recv(int fd, void *data, size_t size, int flags) {
+    return CW_CALL6(recvfrom, fd, data, size, flags, 0, 0);
+}
+static inline long sys_sendmsg(int fd, const struct cw_message_header *message) {
+    return CW_CALL3(sendmsg, fd, message, CW_MSG_NOSIGNAL);
+}
+static inline long sys_recvmsg(int fd, struct cw_message_header *message, int flags) {
+    return CW_CALL3(recvmsg, fd, message, flags | CW_MSG_CMSG_CLOEXEC);
+}
+
+// A descriptor that closes when it goes out of scope.
+static inline void cw_close_auto(int *fd) {
+    if (*fd >= 0) sys_close(*fd);
+}
+#define CW_AUTO_FD __attribute__((cleanup(cw_close_auto))) int
+
+static inline void cw_close(int *fd) {
+    if (*fd >= 0) sys_close(*fd);
+    *fd = -1;
+}
+
+#endif

@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { NamespaceError } from './errors.ts'
+
+/**
+ * What the addon exports (native/addon/native.h). Paths are NUL-terminated bytes; every result is
+ * >= 0 or a negative errno. Nothing is checked there, so everything is checked before.
+ */
+export interface Binding {
+  /** stdio: descriptors, or -1 for a pipe and -2 for /dev/null; spawned: pid, control, three pipes. */
+  spawn(helper: Uint8Array, stdio: Int32Array, spawned: Int32Array): number
+  reap(pid: number): number
+  seal(path: Uint8Array): number
+  mknod(path: Uint8Array, mode: number, device: number): number
+  setxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number
+  getxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number
+  syncfs(path: Uint8Array): number
+  terminalSave(fd: number, state: Uint8Array): number
+  terminalLoad(fd: number, state: Uint8Array): number
+}
+
+const ADDON = '@cromwell+ns-native.node'
+const HELPER = 'cromwell-init'
+let loaded: Binding | undefined
+
+/** The addon, loaded on first use. Throws ERR_NS_UNSUPPORTED or ERR_NS_HELPER. */
+export function loadBinding(): Binding {
+  loaded ??= load()
+  return loaded
+}
+
+/** Where the helper for this processor is. Throws like {@link loadBinding}. */
+export function findHelper(): string {
+  const path = join(prebuildsDirectory(), HELPER)
+  if (!existsSync(path)) throw missing(path)
+  return path
+}
+
+function load(): Binding {
+  const path = join(prebuildsDirectory(), ADDON)
+  const require = createRequire(import.meta.url)
+  try {
+    // Going through node-gyp-build costs 3 ms more: only when the file is not where we ship it.
+    return existsSync(path) ? require(path) : require('node-gyp-build')(packageDirectory())
+  } catch (cause) {
+    throw missing(path, cause)
+  }
+}
+
+function prebuildsDirectory(): string {
+  if (process.platform !== 'linux') {
+    throw new NamespaceError(
+      'ERR_NS_UNSUPPORTED',
+      `cannot contain processes on ${process.platform}: namespaces are a facility of Linux`,
+      { hint: 'run this in a Linux virtual machine' },
+    )
+  }
+  return join(packageDirectory(), 'prebuilds', `linux-${process.arch}`)
+}
+
+// By name, not by relative path: also right from src/ and from a bundle elsewhere.
+function packageDirectory(): string {
+  const require = createRequire(import.meta.url)
+  return dirname(require.resolve('@cromwell/ns-native/package.json'))
+}
+
+function missing(path: string, cause?: unknown): NamespaceError {
+  const hint = ['x64', 'arm64'].includes(process.arch)
+    ? 'install @cromwell/ns-native anew, or in a checkout run: node scripts/build-native.mjs'
+    : `there is no build for ${process.arch}: only x64 and arm64`
+  return new NamespaceError('ERR_NS_HELPER', `cannot load the native part: ${path} is not usable`, {
+    path,
+    hint,
+    ...(cause === undefined ? {} : { cause }),
+  })
+}

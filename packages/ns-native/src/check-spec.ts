@@ -1,0 +1,181 @@
+import { CAPABILITIES } from './defaults.ts'
+import { MOUNT_KINDS, NAMESPACE_FLAGS } from './encode.ts'
+import { NamespaceError } from './errors.ts'
+import type { IdMapping, IdMappingPlan, LaunchSpec, Mount, ProcessSpec } from './launch-spec.ts'
+
+const PATH_MAX_BYTES = 4095
+const HOSTNAME_MAX_BYTES = 64
+const LOWER_DIRS_MAX = 500
+const ID_RANGES_MAX = 340
+const GROUPS_MAX = 65536
+const U32_MAX = 0xffffffff
+const SECCOMP_MAX_BYTES = 4096 * 8
+
+/**
+ * Throws ERR_NS_SPEC, with a JSON pointer, for a spec that the helper could not carry out or that
+ * it would understand differently than it reads.
+ */
+export function checkSpec(spec: LaunchSpec): void {
+  const namespaces = new Set<string>(spec.namespaces)
+  each(spec.namespaces, '/namespaces', (type, at) =>
+    check(type in NAMESPACE_FLAGS, at, `unknown namespace type ${show(type)}`),
+  )
+  check(namespaces.size === spec.namespaces.length, '/namespaces', 'a type is named twice')
+  checkIdMapping(spec.idMapping, namespaces.has('user'))
+  checkHostname(spec.hostname, namespaces)
+  checkRoot(spec, namespaces)
+  each(spec.mounts, '/mounts', (mount, at) => checkMount(mount, at, namespaces))
+  each(spec.maskedPaths, '/maskedPaths', checkPath)
+  each(spec.readonlyPaths, '/readonlyPaths', checkPath)
+  checkProcess(spec.process)
+  checkMonitor(spec)
+}
+
+function checkIdMapping(plan: IdMappingPlan | undefined, needed: boolean): void {
+  check(!needed || plan !== undefined, '/idMapping', 'is needed for a user namespace')
+  check(
+    needed || plan === undefined,
+    '/idMapping',
+    'is for a user namespace, which is not asked for',
+  )
+  if (plan === undefined) return
+  const kinds = ['identity', 'subid', 'single']
+  check(kinds.includes(plan.kind), '/idMapping/kind', `unknown kind ${show(plan.kind)}`)
+  checkRanges(plan.uidMappings, '/idMapping/uidMappings')
+  checkRanges(plan.gidMappings, '/idMapping/gidMappings')
+  if (plan.kind !== 'subid') return
+  checkPath(plan.newuidmap, '/idMapping/newuidmap')
+  checkPath(plan.newgidmap, '/idMapping/newgidmap')
+}
+
+function checkRanges(ranges: readonly IdMapping[], pointer: string): void {
+  const count = ranges.length
+  check(count > 0 && count <= ID_RANGES_MAX, pointer, `must have 1 to ${ID_RANGES_MAX} entries`)
+  each(ranges, pointer, ({ containerID, hostID, size }, at) => {
+    checkInteger(containerID, `${at}/containerID`, U32_MAX - 1)
+    checkInteger(hostID, `${at}/hostID`, U32_MAX - 1)
+    checkInteger(size, `${at}/size`, U32_MAX, 1)
+  })
+}
+
+function checkHostname(hostname: string | undefined, namespaces: Set<string>): void {
+  if (hostname === undefined) return
+  checkText(hostname, '/hostname')
+  const bytes = Buffer.byteLength(hostname)
+  check(bytes >= 1 && bytes <= HOSTNAME_MAX_BYTES, '/hostname', 'must have 1 to 64 bytes')
+  check(namespaces.has('uts'), '/hostname', 'needs the uts namespace')
+}
+
+function checkRoot(
+  { root, mounts, maskedPaths, readonlyPaths }: LaunchSpec,
+  ns: Set<string>,
+): void {
+  const changesMounts = mounts.length + maskedPaths.length + readonlyPaths.length > 0
+  check(ns.has('mount') || !changesMounts, '/mounts', 'needs the mount namespace')
+  if (root === undefined) return
+  check(ns.has('mount'), '/root', 'needs the mount namespace')
+  checkPath(root.path, '/root/path')
+  const { overlay } = root
+  if (overlay === undefined) return
+  const count = overlay.lowerDirs.length
+  const pointer = '/root/overlay/lowerDirs'
+  check(count > 0 && count <= LOWER_DIRS_MAX, pointer, `must have 1 to ${LOWER_DIRS_MAX} entries`)
+  each(overlay.lowerDirs, pointer, checkPath)
+  checkPath(overlay.upperDir, '/root/overlay/upperDir')
+  checkPath(overlay.workDir, '/root/overlay/workDir')
+}
+
+function checkMount(mount: Mount, pointer: string, namespaces: Set<string>): void {
+  check(mount.type in MOUNT_KINDS, `${pointer}/type`, `unknown mount type ${show(mount.type)}`)
+  checkPath(mount.destination, `${pointer}/destination`)
+  if (mount.type === 'bind') checkPath(mount.source, `${pointer}/source`)
+  if (mount.type === 'tmpfs') {
+    if (mount.sizeBytes !== undefined) checkInteger(mount.sizeBytes, `${pointer}/sizeBytes`)
+    if (mount.mode !== undefined) checkInteger(mount.mode, `${pointer}/mode`, 0o7777)
+  }
+  if (mount.type === 'mqueue') {
+    check(namespaces.has('ipc'), pointer, 'mqueue needs the ipc namespace')
+  }
+  if (mount.type !== 'dev') return
+  check(mount.destination === '/dev', `${pointer}/destination`, 'must be /dev')
+  if (mount.shmSizeBytes !== undefined) checkInteger(mount.shmSizeBytes, `${pointer}/shmSizeBytes`)
+}
+
+function checkProcess(process: ProcessSpec): void {
+  check(process.args.length > 0, '/process/args', 'must name a program')
+  each(process.args, '/process/args', checkText)
+  each(process.env, '/process/env', (entry, at) => {
+    checkText(entry, at)
+    check(entry.indexOf('=') > 0, at, 'must have the form KEY=value')
+  })
+  checkPath(process.cwd, '/process/cwd')
+  checkInteger(process.uid, '/process/uid', U32_MAX - 1)
+  checkInteger(process.gid, '/process/gid', U32_MAX - 1)
+  const groups = '/process/additionalGids'
+  check(process.additionalGids.length <= GROUPS_MAX, groups, `has more than ${GROUPS_MAX} entries`)
+  each(process.additionalGids, groups, (gid, at) => checkInteger(gid, at, U32_MAX - 1))
+  checkInteger(process.umask, '/process/umask', 0o777)
+  if (process.terminal !== undefined) {
+    checkInteger(process.terminal.columns, '/process/terminal/columns', 0xffff)
+    checkInteger(process.terminal.rows, '/process/terminal/rows', 0xffff)
+  }
+  each(process.capabilities, '/process/capabilities', (name, at) =>
+    check(Object.hasOwn(CAPABILITIES, name), at, `unknown capability ${show(name)}`),
+  )
+  checkSeccomp(process.seccomp)
+}
+
+function checkSeccomp(program: Uint8Array | undefined): void {
+  if (program === undefined) return
+  const valid =
+    program.length > 0 && program.length % 8 === 0 && program.length <= SECCOMP_MAX_BYTES
+  check(valid, '/process/seccomp', 'must be 1 to 4096 instructions of 8 bytes')
+}
+
+function checkMonitor({ monitor }: LaunchSpec): void {
+  if (monitor?.logPath !== undefined) checkPath(monitor.logPath, '/monitor/logPath')
+  if (monitor?.exitPath !== undefined) checkPath(monitor.exitPath, '/monitor/exitPath')
+  each(monitor?.removeOnExit ?? [], '/monitor/removeOnExit', (path, at) => {
+    checkPath(path, at)
+    const names = path.split('/').filter((name) => name !== '')
+    check(names.length > 0 && !names.includes('..'), at, 'must be a path below / without ..')
+  })
+}
+
+function checkPath(path: string | undefined, pointer: string): void {
+  check(path !== undefined, pointer, 'is missing')
+  checkText(path, pointer)
+  check(path.startsWith('/'), pointer, `must be an absolute path, but is ${show(path)}`)
+  const tooLong = Buffer.byteLength(path) > PATH_MAX_BYTES
+  check(!tooLong, pointer, `is longer than ${PATH_MAX_BYTES} bytes`)
+}
+
+function checkText(text: string, pointer: string): void {
+  check(typeof text === 'string', pointer, 'must be a string')
+  check(!text.includes('\0'), pointer, 'contains a NUL byte')
+}
+
+function checkInteger(
+  value: number,
+  pointer: string,
+  max = Number.MAX_SAFE_INTEGER,
+  min = 0,
+): void {
+  const valid = Number.isInteger(value) && value >= min && value <= max
+  check(valid, pointer, `must be an integer from ${min} to ${max}, but is ${show(value)}`)
+}
+
+function each<T>(items: readonly T[], pointer: string, visit: (item: T, at: string) => void): void {
+  items.forEach((item, index) => {
+    visit(item, `${pointer}/${index}`)
+  })
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value)?.slice(0, 100) ?? String(value)
+}
+
+function check(condition: boolean, pointer: string, why: string): asserts condition {
+  if (condition) return
+  throw new NamespaceError('ERR_NS_SPEC', `invalid launch spec: ${pointer}: ${why}`, { pointer })
+}

@@ -1,0 +1,171 @@
+import { CAPABILITIES, type CapabilityName } from './defaults.ts'
+import type {
+  IdMapping,
+  IdMappingPlan,
+  LaunchSpec,
+  Mount,
+  NamespaceType,
+  ProcessSpec,
+} from './launch-spec.ts'
+import { encodeMessage, RECORD, type WireRecord } from './records.ts'
+
+/** CLONE_NEW* of linux/sched.h. */
+export const NAMESPACE_FLAGS: Record<NamespaceType, number> = {
+  mount: 0x00020000,
+  cgroup: 0x02000000,
+  uts: 0x04000000,
+  ipc: 0x08000000,
+  user: 0x10000000,
+  pid: 0x20000000,
+  network: 0x40000000,
+}
+
+const ID_MAP_KINDS: Record<IdMappingPlan['kind'], number> = { identity: 0, subid: 1, single: 2 }
+
+export const MOUNT_KINDS: Record<Mount['type'], number> = {
+  bind: 0,
+  tmpfs: 1,
+  proc: 2,
+  sysfs: 3,
+  mqueue: 4,
+  cgroup: 5,
+  dev: 6,
+}
+
+const MODE_DEFAULT = 0xffffffff
+const PROCESS_FLAGS = { noNewPrivileges: 1, detached: 2, rootReadonly: 4, overlayVolatile: 8 }
+
+/** The configuration message for a spec that `checkSpec` has accepted. */
+export function encodeLaunch(spec: LaunchSpec, detached: boolean): Buffer {
+  const { root, monitor, process } = spec
+  const flags = spec.namespaces.reduce((sum, type) => sum | NAMESPACE_FLAGS[type], 0)
+  return encodeMessage([
+    { type: RECORD.NAMESPACES, payload: u32(flags) },
+    ...(spec.idMapping === undefined ? [] : encodeIdMapping(spec.idMapping)),
+    ...texts(RECORD.HOSTNAME, spec.hostname),
+    ...texts(RECORD.ROOT, root?.path),
+    ...texts(RECORD.OVERLAY_LOWER, ...(root?.overlay?.lowerDirs ?? [])),
+    ...texts(RECORD.OVERLAY_UPPER, root?.overlay?.upperDir),
+    ...texts(RECORD.OVERLAY_WORK, root?.overlay?.workDir),
+    ...spec.mounts.map(encodeMount),
+    ...texts(RECORD.MASKED, ...spec.maskedPaths),
+    ...texts(RECORD.READONLY, ...spec.readonlyPaths),
+    ...encodeProcess(process),
+    {
+      type: RECORD.PROCESS,
+      payload: u32(
+        process.uid,
+        process.gid,
+        process.umask,
+        (process.noNewPrivileges ? PROCESS_FLAGS.noNewPrivileges : 0) |
+          (detached ? PROCESS_FLAGS.detached : 0) |
+          (root?.readonly === true ? PROCESS_FLAGS.rootReadonly : 0) |
+          (root?.overlay?.volatile === true ? PROCESS_FLAGS.overlayVolatile : 0),
+      ),
+    },
+    ...texts(RECORD.LOG_PATH, monitor?.logPath),
+    ...texts(RECORD.EXIT_PATH, monitor?.exitPath),
+    ...texts(RECORD.REMOVE, ...(monitor?.removeOnExit ?? [])),
+  ])
+}
+
+/** A message that asks the monitor to send a signal to the contained process. */
+export function encodeSignal(number: number): Buffer {
+  return encodeMessage([{ type: RECORD.SIGNAL, payload: u32(number) }])
+}
+
+/** A message with the terminal's new size. */
+export function encodeResize(columns: number, rows: number): Buffer {
+  return encodeMessage([{ type: RECORD.RESIZE, payload: size(columns, rows) }])
+}
+
+/** A message after which the container outlives this connection. */
+export function encodeDetach(): Buffer {
+  return encodeMessage([{ type: RECORD.DETACH, payload: Buffer.alloc(0) }])
+}
+
+function encodeIdMapping(plan: IdMappingPlan): WireRecord[] {
+  const range = (type: number) => (mapping: IdMapping) => ({
+    type,
+    payload: u32(mapping.containerID, mapping.hostID, mapping.size),
+  })
+  return [
+    { type: RECORD.ID_MAP_KIND, payload: u32(ID_MAP_KINDS[plan.kind]) },
+    ...plan.uidMappings.map(range(RECORD.UID_RANGE)),
+    ...plan.gidMappings.map(range(RECORD.GID_RANGE)),
+    ...texts(RECORD.NEWUIDMAP, plan.newuidmap),
+    ...texts(RECORD.NEWGIDMAP, plan.newgidmap),
+  ]
+}
+
+function encodeMount(mount: Mount): WireRecord {
+  const flags =
+    mount.type === 'dev'
+      ? 0
+      : (mount.readonly ? 1 : 0) |
+        (mount.nosuid ? 2 : 0) |
+        (mount.nodev ? 4 : 0) |
+        (mount.noexec ? 8 : 0)
+  const mode = mount.type === 'tmpfs' ? (mount.mode ?? MODE_DEFAULT) : MODE_DEFAULT
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64LE(BigInt(sizeOf(mount)))
+  const source = mount.type === 'bind' ? mount.source : ''
+  return {
+    type: RECORD.MOUNT,
+    payload: Buffer.concat([
+      u32(MOUNT_KINDS[mount.type], flags, mode, 0),
+      bytes,
+      Buffer.from(`${source}\0${mount.destination}\0`),
+    ]),
+  }
+}
+
+function sizeOf(mount: Mount): number {
+  if (mount.type === 'tmpfs') return mount.sizeBytes ?? 0
+  return mount.type === 'dev' ? (mount.shmSizeBytes ?? 0) : 0
+}
+
+function encodeProcess(process: ProcessSpec): WireRecord[] {
+  const { terminal, seccomp } = process
+  const capabilities = Buffer.alloc(8)
+  capabilities.writeBigUInt64LE(capabilityBits(process.capabilities))
+  return [
+    ...texts(RECORD.ARGUMENT, ...process.args),
+    ...texts(RECORD.ENVIRONMENT, ...process.env),
+    ...texts(RECORD.CWD, process.cwd),
+    { type: RECORD.GROUPS, payload: u32(...process.additionalGids) },
+    ...(terminal === undefined
+      ? []
+      : [{ type: RECORD.TERMINAL, payload: size(terminal.columns, terminal.rows) }]),
+    { type: RECORD.CAPABILITIES, payload: capabilities },
+    ...(seccomp === undefined ? [] : [{ type: RECORD.SECCOMP, payload: Buffer.from(seccomp) }]),
+  ]
+}
+
+function capabilityBits(names: readonly string[]): bigint {
+  let bits = 0n
+  // checkSpec has made sure that the names are known
+  for (const name of names) bits |= 1n << BigInt(CAPABILITIES[name as CapabilityName])
+  return bits
+}
+
+function texts(type: number, ...values: (string | undefined)[]): WireRecord[] {
+  return values
+    .filter((value) => value !== undefined)
+    .map((value) => ({ type, payload: Buffer.from(`${value}\0`) }))
+}
+
+function u32(...values: number[]): Buffer {
+  const bytes = Buffer.alloc(4 * values.length)
+  values.forEach((value, index) => {
+    bytes.writeUInt32LE(value >>> 0, 4 * index)
+  })
+  return bytes
+}
+
+function size(columns: number, rows: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt16LE(columns, 0)
+  bytes.writeUInt16LE(rows, 2)
+  return bytes
+}

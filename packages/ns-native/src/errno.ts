@@ -1,0 +1,7 @@
+import { getSystemErrorMap } from 'node:util'
+
+/** `ENOENT` and `no such file or directory` for 2. */
+export function describeErrno(errno: number): { name: string; text: string } {
+  const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, `error ${errno}`]
+  return { name, text }
+}

@@ -1,0 +1,133 @@
+import { constants } from 'node:os'
+import { describeErrno } from './errno.ts'
+import { NamespaceError, type NamespaceErrorFacts } from './errors.ts'
+import type { LaunchSpec, Mount } from './launch-spec.ts'
+import type { MonitorEvent } from './records.ts'
+import { remedyFor } from './remedies.ts'
+import { STEPS, type Step } from './steps.ts'
+
+type Fault = Extract<MonitorEvent, { type: 'fault' }>
+
+/** The typed error for what the helper reported while it carried out `spec`. */
+export function faultError(fault: Fault, spec: LaunchSpec): NamespaceError {
+  const step = STEPS[fault.step]
+  if (step === undefined) {
+    const message = `the monitor reports an unknown step ${fault.step}`
+    return new NamespaceError('ERR_NS_HELPER', message)
+  }
+  return step === 'exec' ? execError(fault, spec) : setupError(step, fault, spec)
+}
+
+function execError(fault: Fault, spec: LaunchSpec): NamespaceError {
+  const { text } = describeErrno(fault.errno)
+  const program = spec.process.args[0] ?? ''
+  const path = fault.detail === '' ? program : fault.detail
+  const interpreterMissing = fault.index === 1
+  const why = interpreterMissing ? 'its interpreter or loader is missing' : text
+  const hint = remedyFor({ step: 'exec', errno: fault.errno, detail: '', interpreterMissing })
+  return new NamespaceError('ERR_NS_EXEC', `cannot execute ${path}: ${why}`, {
+    step: 'exec',
+    errno: fault.errno,
+    syscall: fault.call,
+    path,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+function setupError(step: Step, fault: Fault, spec: LaunchSpec): NamespaceError {
+  const mount = step === 'mnt' ? spec.mounts[fault.index ?? -1] : undefined
+  const path = pathOf(step, fault, spec)
+  const facts: NamespaceErrorFacts = {
+    step,
+    errno: fault.errno,
+    syscall: fault.call,
+    ...(fault.index === undefined ? {} : { index: fault.index }),
+    ...(path === undefined ? {} : { path }),
+  }
+  const hint = remedyFor({
+    step,
+    errno: fault.errno,
+    detail: fault.detail,
+    ...(mount === undefined ? {} : { mountType: mount.type }),
+  })
+  if (hint !== undefined) facts.hint = hint
+  const detail = fault.detail === '' ? '' : ` (${fault.detail})`
+  const what = `${describe(step, mount)}${path === undefined ? '' : ` ${path}`}`
+  const why =
+    step === 'init' && fault.errno === constants.errno.ECHILD
+      ? 'it was killed before the program started'
+      : `${fault.call}: ${describeErrno(fault.errno).text}`
+  return new NamespaceError('ERR_NS_SETUP', `cannot ${what}: ${why}${detail}`, facts)
+}
+
+function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefined {
+  const { root, mounts } = spec
+  const at = index ?? -1
+  switch (step) {
+    case 'mnt':
+      return mounts[at]?.destination
+    case 'mask':
+      return spec.maskedPaths[at]
+    case 'ro':
+      return spec.readonlyPaths[at]
+    case 'cwd':
+    case 'cwd.create':
+      return spec.process.cwd
+    case 'log':
+      return spec.monitor?.logPath
+    case 'root.overlay': {
+      if (root?.overlay === undefined || index === undefined) return root?.path
+      const { lowerDirs, upperDir, workDir } = root.overlay
+      return [...lowerDirs, upperDir, workDir][at]
+    }
+    case 'root.bind':
+    case 'root.open':
+    case 'root.readonly':
+    case 'root.pivot':
+      return root?.path
+    default:
+      return undefined
+  }
+}
+
+const DESCRIPTIONS: Partial<Record<Step, string>> = {
+  config: 'understand the launch configuration',
+  monitor: 'start the monitor',
+  log: 'open the log',
+  stdio: 'connect standard input and output',
+  clone: 'create namespaces',
+  procfs: 'use /proc of the host',
+  'idmap.setgroups': 'deny setgroups in the user namespace',
+  'idmap.uid': 'map user ids',
+  'idmap.gid': 'map group ids',
+  init: 'run init',
+  setid: 'become root in the user namespace',
+  keyring: 'create a session keyring',
+  hostname: 'set the hostname',
+  'net.lo': 'bring up the loopback interface',
+  'mnt.propagation': 'make mounts private',
+  'root.overlay': 'mount the overlay',
+  'root.bind': 'bind the root',
+  'root.open': 'open the root',
+  mask: 'mask',
+  ro: 'make read-only',
+  pty: 'open a pseudo-terminal',
+  'cwd.create': 'create the working directory',
+  'root.readonly': 'make read-only the root',
+  'root.pivot': 'change the root to',
+  fork: 'fork',
+  session: 'start a session',
+  ctty: 'set the controlling terminal',
+  'caps.bounding': 'limit the capability bounding set',
+  setgroups: 'set supplementary groups',
+  'setid.final': 'change to the user and group',
+  cwd: 'enter the working directory',
+  'caps.set': 'set capabilities',
+  seccomp: 'install the seccomp filter',
+}
+
+function describe(step: Step, mount: Mount | undefined): string {
+  if (mount?.type === 'bind') return `bind ${mount.source} to`
+  if (mount !== undefined) return `mount ${mount.type} on`
+  return DESCRIPTIONS[step] ?? `take the step ${step}`
+}

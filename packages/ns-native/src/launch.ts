@@ -1,0 +1,201 @@
+import { Socket } from 'node:net'
+import { constants } from 'node:os'
+import { isatty } from 'node:tty'
+import { checkSpec } from './check-spec.ts'
+import { ContainedProcess, type ExitStatus } from './contained-process.ts'
+import { encodeLaunch, encodeSignal } from './encode.ts'
+import { NamespaceError } from './errors.ts'
+import { faultError } from './fault.ts'
+import { type Helper, type StdioTarget, startHelper } from './helper.ts'
+import type { LaunchSpec } from './launch-spec.ts'
+import { MonitorConnection } from './monitor-connection.ts'
+import type { MonitorEvent } from './records.ts'
+import { type TerminalState, terminal } from './terminal.ts'
+
+/** How a launched process relates to this one. */
+export interface LaunchOptions {
+  /**
+   * stdin, stdout and stderr: a descriptor (copied, so it may be closed afterwards), `'pipe'` for a
+   * stream on the ContainedProcess, `'ignore'` for /dev/null. A terminal is never handed inside:
+   * the monitor copies, or with `process.terminal` connects it to a pseudo-terminal in raw mode.
+   */
+  stdio: readonly [StdioTarget, StdioTarget, StdioTarget]
+  /** From its start on the container outlives this process. Default false: it dies with it. */
+  detached?: boolean
+  /** Kills the container; until it has started `launch` then rejects with ERR_NS_ABORTED. */
+  signal?: AbortSignal
+  /** Another build of the helper, executed by this path. */
+  helperPath?: string
+}
+
+/**
+ * Start a program as `spec` says; resolves once it has been executed.
+ *
+ * Rejects with NamespaceError: ERR_NS_SPEC, ERR_NS_UNSUPPORTED, ERR_NS_HELPER, ERR_NS_SETUP,
+ * ERR_NS_EXEC, ERR_NS_ABORTED, ERR_NS_MONITOR_LOST. After any of them nothing is left running.
+ */
+export async function launch(spec: LaunchSpec, options: LaunchOptions): Promise<ContainedProcess> {
+  checkSpec(spec)
+  if (options.signal?.aborted) throw aborted(options.signal)
+  const message = encodeLaunch(spec, options.detached === true)
+  const terminalToRestore = saveTerminal(spec, options)
+  const helper = startHelper(options.stdio, options.helperPath)
+  return new Launch(spec, options, helper, terminalToRestore).run(message)
+}
+
+/** One launch, from the helper's start to the container's end. */
+class Launch {
+  readonly #spec: LaunchSpec
+  readonly #options: LaunchOptions
+  readonly #monitorPid: number
+  readonly #pipes: [Socket | undefined, Socket | undefined, Socket | undefined]
+  readonly #connection: MonitorConnection
+  readonly #terminal: SavedTerminal | undefined
+  readonly #started = withResolvers<ContainedProcess>()
+  readonly #status = withResolvers<ExitStatus>()
+  readonly #abort = () => this.#connection.send(encodeSignal(constants.signals.SIGKILL))
+  #last: MonitorEvent | undefined
+  #ended = false
+
+  constructor(
+    spec: LaunchSpec,
+    options: LaunchOptions,
+    helper: Helper,
+    saved: SavedTerminal | undefined,
+  ) {
+    this.#spec = spec
+    this.#options = options
+    this.#monitorPid = helper.pid
+    this.#terminal = saved
+    const [input, output, errors] = helper.pipes
+    this.#pipes = [openPipe(input, 'write'), openPipe(output, 'read'), openPipe(errors, 'read')]
+    this.#connection = new MonitorConnection(helper.control, helper.pid, {
+      onEvent: (event) => this.#hear(event),
+      onEnd: (error) => this.#end(error),
+    })
+  }
+
+  run(message: Buffer): Promise<ContainedProcess> {
+    // A caller that never waits must not be ended by an unhandled rejection.
+    this.#status.promise.catch(() => {})
+    this.#connection.send(message)
+    this.#options.signal?.addEventListener('abort', this.#abort, { once: true })
+    return this.#started.promise
+  }
+
+  #hear(event: MonitorEvent): void {
+    this.#last = event
+    if (event.type !== 'started') return
+    this.#started.resolve(
+      new ContainedProcess({
+        pid: event.pid,
+        monitorPid: this.#monitorPid,
+        pipes: this.#pipes,
+        connection: this.#connection,
+        status: this.#status.promise,
+        hasEnded: () => this.#ended,
+      }),
+    )
+  }
+
+  #end(error: NamespaceError | undefined): void {
+    this.#ended = true
+    this.#options.signal?.removeEventListener('abort', this.#abort)
+    const last = this.#last
+    if (error === undefined && last?.type === 'exited') {
+      this.#status.resolve(exitStatus(last))
+      return
+    }
+    restoreTerminal(this.#terminal)
+    const reason = error ?? this.#reason(last)
+    // Only one of the two is still pending: the promise of launch, or that of wait.
+    this.#started.reject(reason)
+    this.#status.reject(reason)
+    if (last === undefined || last.type === 'fault') {
+      for (const pipe of this.#pipes) pipe?.destroy()
+    }
+  }
+
+  #reason(last: MonitorEvent | undefined): NamespaceError {
+    const { signal } = this.#options
+    if (last?.type === 'fault') {
+      return signal?.aborted ? aborted(signal) : faultError(last, this.#spec)
+    }
+    return new NamespaceError(
+      'ERR_NS_MONITOR_LOST',
+      `lost the monitor (process ${this.#monitorPid}): it was killed, and the container with it`,
+      { hint: 'look for the out-of-memory killer, or for who sends SIGKILL' },
+    )
+  }
+}
+
+function exitStatus(event: Extract<MonitorEvent, { type: 'exited' }>): ExitStatus {
+  const signal = event.signal === 0 ? null : signalName(event.signal)
+  return {
+    exitCode: event.signal === 0 ? event.code : signal === null ? 128 + event.signal : null,
+    signal,
+    usage: {
+      userMs: event.userMicros / 1000,
+      systemMs: event.systemMicros / 1000,
+      maxRssBytes: event.maxRssBytes,
+    },
+  }
+}
+
+function signalName(number: number): NodeJS.Signals | null {
+  for (const [name, value] of Object.entries(constants.signals)) {
+    // the keys of os.constants.signals are exactly the members of NodeJS.Signals
+    if (value === number) return name as NodeJS.Signals
+  }
+  return null
+}
+
+function openPipe(fd: number | undefined, direction: 'read' | 'write'): Socket | undefined {
+  if (fd === undefined) return undefined
+  const readable = direction === 'read'
+  return new Socket({ fd, readable, writable: !readable })
+}
+
+function aborted(signal: AbortSignal): NamespaceError {
+  const message = 'the launch was aborted'
+  return new NamespaceError('ERR_NS_ABORTED', message, { cause: signal.reason })
+}
+
+interface SavedTerminal {
+  fd: number
+  state: TerminalState
+}
+
+// The monitor restores what it changes; this is for the case that it gets no chance to.
+function saveTerminal(spec: LaunchSpec, { stdio }: LaunchOptions): SavedTerminal | undefined {
+  const [fd] = stdio
+  if (spec.process.terminal === undefined || typeof fd !== 'number' || !isatty(fd)) return undefined
+  return { fd, state: terminal.save(fd) }
+}
+
+function restoreTerminal(saved: SavedTerminal | undefined): void {
+  if (saved === undefined) return
+  try {
+    terminal.restore(saved.fd, saved.state)
+  } catch (error) {
+    // closed by now, or hung up: nothing to restore
+    if (!(error instanceof NamespaceError)) throw error
+  }
+}
+
+interface Resolvers<T> {
+  promise: Promise<T>
+  resolve: (value: T) => void
+  reject: (reason: Error) => void
+}
+
+// Promise.withResolvers came with Node 22.
+function withResolvers<T>(): Resolvers<T> {
+  let resolve: Resolvers<T>['resolve'] = () => {}
+  let reject: Resolvers<T>['reject'] = () => {}
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}

@@ -1,0 +1,53 @@
+import { Socket } from 'node:net'
+import { loadBinding } from './binding.ts'
+import { NamespaceError } from './errors.ts'
+import { decodeEvent, MessageReader, type MonitorEvent } from './records.ts'
+
+/** Who wants to know what the monitor says. */
+export interface MonitorListener {
+  onEvent(event: MonitorEvent): void
+  /** The monitor has ended, and has been reaped; `error` when its words made no sense. */
+  onEnd(error?: NamespaceError): void
+}
+
+/** The control socket of a monitor. */
+export class MonitorConnection {
+  readonly #socket: Socket
+  readonly #reader = new MessageReader()
+  #error: NamespaceError | undefined
+
+  constructor(control: number, pid: number, listener: MonitorListener) {
+    this.#socket = new Socket({ fd: control, readable: true, writable: true })
+    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk, listener))
+    // Writing to a monitor that is gone: its end is what counts, and that comes by itself.
+    this.#socket.on('error', () => {})
+    this.#socket.on('end', () => this.#socket.destroy())
+    this.#socket.on('close', () => {
+      // It closes its end only by ending, so this does not wait.
+      loadBinding().reap(pid)
+      listener.onEnd(this.#error)
+    })
+  }
+
+  send(message: Buffer): void {
+    if (this.#socket.writable) this.#socket.write(message)
+  }
+
+  ref(): void {
+    this.#socket.ref()
+  }
+
+  unref(): void {
+    this.#socket.unref()
+  }
+
+  #read(chunk: Buffer, listener: MonitorListener): void {
+    if (this.#error !== undefined) return
+    try {
+      for (const record of this.#reader.push(chunk)) listener.onEvent(decodeEvent(record))
+    } catch (error) {
+      if (!(error instanceof NamespaceError)) throw error
+      this.#error = error
+    }
+  }
+}

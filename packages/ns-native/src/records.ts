@@ -1,0 +1,189 @@
+import { NamespaceError } from './errors.ts'
+
+// The protocol between this package and `cromwell-init`; native/init/records.h explains it and is
+// the same list, a test holds the two together.
+
+export const MAGIC = 0x314d5743
+export const MESSAGE_MAX_BYTES = 16 * 1024 * 1024
+const MUST_UNDERSTAND = 1
+const HEAD_BYTES = 8
+
+/** Record types by name. */
+export const RECORD = {
+  NAMESPACES: 1,
+  ID_MAP_KIND: 2,
+  UID_RANGE: 3,
+  GID_RANGE: 4,
+  NEWUIDMAP: 5,
+  NEWGIDMAP: 6,
+  HOSTNAME: 7,
+  ROOT: 8,
+  OVERLAY_LOWER: 9,
+  OVERLAY_UPPER: 10,
+  OVERLAY_WORK: 11,
+  MOUNT: 12,
+  MASKED: 13,
+  READONLY: 14,
+  ARGUMENT: 15,
+  ENVIRONMENT: 16,
+  CWD: 17,
+  PROCESS: 18,
+  GROUPS: 19,
+  TERMINAL: 20,
+  CAPABILITIES: 21,
+  SECCOMP: 22,
+  LOG_PATH: 23,
+  EXIT_PATH: 24,
+  REMOVE: 25,
+  SIGNAL: 64,
+  RESIZE: 65,
+  DETACH: 66,
+  STARTED: 96,
+  FAULT: 97,
+  EXITED: 98,
+} as const
+
+/** One record, not yet interpreted. */
+export interface WireRecord {
+  type: number
+  payload: Buffer
+}
+
+/** Put records into one message. */
+export function encodeMessage(records: readonly WireRecord[]): Buffer {
+  const sizes = records.map(({ payload }) => HEAD_BYTES + padded(payload.length))
+  const length = sizes.reduce((sum, size) => sum + size, 0)
+  const message = Buffer.alloc(HEAD_BYTES + length)
+  message.writeUInt32LE(MAGIC, 0)
+  message.writeUInt32LE(length, 4)
+  let offset = HEAD_BYTES
+  for (const { type, payload } of records) {
+    message.writeUInt16LE(type, offset)
+    message.writeUInt16LE(MUST_UNDERSTAND, offset + 2)
+    message.writeUInt32LE(payload.length, offset + 4)
+    payload.copy(message, offset + HEAD_BYTES)
+    offset += HEAD_BYTES + padded(payload.length)
+  }
+  return message
+}
+
+/** Takes messages out of bytes that arrive in arbitrary pieces. Strict: throws on anything odd. */
+export class MessageReader {
+  #pending: Buffer = Buffer.alloc(0)
+
+  /** The records of all messages that `chunk` completes. */
+  push(chunk: Buffer): WireRecord[] {
+    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
+    const records: WireRecord[] = []
+    while (this.#pending.length >= HEAD_BYTES) {
+      const length = this.#pending.readUInt32LE(4)
+      check(this.#pending.readUInt32LE(0) === MAGIC, 'bad magic')
+      check(length > 0 && length % 4 === 0 && length <= MESSAGE_MAX_BYTES, 'bad message length')
+      if (this.#pending.length < HEAD_BYTES + length) break
+      records.push(...splitRecords(this.#pending.subarray(HEAD_BYTES, HEAD_BYTES + length)))
+      this.#pending = this.#pending.subarray(HEAD_BYTES + length)
+    }
+    return records
+  }
+}
+
+const KNOWN_TYPES = new Set<number>(Object.values(RECORD))
+
+function splitRecords(bytes: Buffer): WireRecord[] {
+  const records: WireRecord[] = []
+  let offset = 0
+  while (offset < bytes.length) {
+    check(bytes.length - offset >= HEAD_BYTES, 'truncated record')
+    const type = bytes.readUInt16LE(offset)
+    const flags = bytes.readUInt16LE(offset + 2)
+    const length = bytes.readUInt32LE(offset + 4)
+    check((flags & ~MUST_UNDERSTAND) === 0, 'unknown record flags')
+    offset += HEAD_BYTES
+    check(padded(length) <= bytes.length - offset, 'record longer than its message')
+    const padding = bytes.subarray(offset + length, offset + padded(length))
+    check(
+      padding.every((byte) => byte === 0),
+      'padding is not zero',
+    )
+    const known = KNOWN_TYPES.has(type)
+    check(known || (flags & MUST_UNDERSTAND) === 0, `unknown record type ${type}`)
+    if (known) records.push({ type, payload: bytes.subarray(offset, offset + length) })
+    offset += padded(length)
+  }
+  return records
+}
+
+/** What the monitor tells. */
+export type MonitorEvent =
+  | { type: 'started'; pid: number }
+  | {
+      type: 'fault'
+      step: number
+      index: number | undefined
+      errno: number
+      call: string
+      detail: string
+    }
+  | {
+      type: 'exited'
+      code: number
+      signal: number
+      userMicros: number
+      systemMicros: number
+      maxRssBytes: number
+    }
+
+const NO_INDEX = 0xffffffff
+
+/** Interpret a record of the monitor; throws when it is none. */
+export function decodeEvent({ type, payload }: WireRecord): MonitorEvent {
+  switch (type) {
+    case RECORD.STARTED:
+      check(payload.length === 4, 'bad started record')
+      return { type: 'started', pid: payload.readUInt32LE(0) }
+    case RECORD.FAULT:
+      return decodeFault(payload)
+    case RECORD.EXITED:
+      check(payload.length === 32, 'bad exited record')
+      return {
+        type: 'exited',
+        code: payload.readInt32LE(0),
+        signal: payload.readInt32LE(4),
+        userMicros: Number(payload.readBigUInt64LE(8)),
+        systemMicros: Number(payload.readBigUInt64LE(16)),
+        maxRssBytes: Number(payload.readBigUInt64LE(24)),
+      }
+    default:
+      throw malformed(`unexpected record type ${type}`)
+  }
+}
+
+function decodeFault(payload: Buffer): MonitorEvent {
+  check(payload.length >= 14 && payload[payload.length - 1] === 0, 'bad fault record')
+  const texts = payload.toString('utf8', 12, payload.length - 1).split('\0')
+  check(texts.length === 2, 'bad fault record')
+  const [call = '', detail = ''] = texts
+  const index = payload.readUInt32LE(4)
+  return {
+    type: 'fault',
+    step: payload.readUInt32LE(0),
+    index: index === NO_INDEX ? undefined : index,
+    errno: payload.readUInt32LE(8),
+    call,
+    detail,
+  }
+}
+
+function padded(length: number): number {
+  return (length + 3) & ~3
+}
+
+function check(condition: boolean, what: string): asserts condition {
+  if (!condition) throw malformed(what)
+}
+
+function malformed(what: string): NamespaceError {
+  return new NamespaceError('ERR_NS_HELPER', `cannot understand the monitor: ${what}`, {
+    hint: 'the helper and this package are of different versions: install @cromwell/ns-native anew',
+  })
+}

@@ -1,0 +1,165 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { findHelper } from './binding.ts'
+import type { Step } from './steps.ts'
+
+const { EACCES, EINVAL, ELOOP, ENODEV, ENOENT, ENOSPC, ENOSYS, EPERM, EROFS, EDQUOT } =
+  constants.errno
+
+/** What is known of a failure when its remedy is looked up. */
+export interface Failure {
+  step: Step | 'exec'
+  errno: number
+  /** What the failing program said, or the file in question. */
+  detail: string
+  /** The type of the mount that failed. */
+  mountType?: string
+  /** exec: the program is there, what it needs to run is not. */
+  interpreterMissing?: boolean
+}
+
+/** What to do about a failure, as far as the step, the errno and this host say it. */
+export function remedyFor(failure: Failure): string | undefined {
+  if (failure.errno === ENOSYS) {
+    return 'this kernel is too old, or a sandbox hides the call: Linux 5.12 or later is needed'
+  }
+  return REMEDIES[failure.step]?.(failure)
+}
+
+const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> = {
+  clone: noUserNamespace,
+  'idmap.setgroups': noUserNamespace,
+  'idmap.uid': idMapRefused,
+  'idmap.gid': idMapRefused,
+  setid: ({ errno }) => (errno === EPERM ? noUserNamespace({ errno }) : unmapped()),
+  setgroups: unmapped,
+  'setid.final': ({ errno }) => (errno === EINVAL ? unmapped() : undefined),
+  'mnt.propagation': noUserNamespace,
+  'net.lo': noUserNamespace,
+  keyring: ({ errno }) =>
+    errno === EDQUOT
+      ? 'too many kernel keyrings belong to this user: raise the sysctl kernel.keys.maxkeys'
+      : undefined,
+  'root.overlay': overlayRefused,
+  mnt: mountRefused,
+  'cwd.create': ({ errno }) =>
+    errno === EROFS ? 'the root is read-only: choose a working directory that exists' : undefined,
+  cwd: ({ errno }) =>
+    errno === EACCES
+      ? 'the user that the process runs as may not enter it'
+      : 'choose a working directory that exists inside the container',
+  seccomp: ({ errno }) =>
+    errno === EINVAL
+      ? 'the program is not valid classic BPF for this kernel, or seccomp is not built in'
+      : undefined,
+  log: () => 'the directory of the log file must exist and be writable',
+  exec: execRefused,
+}
+
+function noUserNamespace({ errno }: { errno: number }): string | undefined {
+  const helper = helperOr('/path/to/cromwell-init')
+  if (sysctl('kernel/apparmor_restrict_unprivileged_userns') === '1' && errno !== ENOSPC) {
+    return (
+      'AppArmor restricts user namespaces here: allow the helper by a profile in ' +
+      `/etc/apparmor.d/cromwell-init: abi <abi/4.0>, profile cromwell-init ${helper} ` +
+      'flags=(unconfined) { userns, } and load it with apparmor_parser -r, or set the sysctl ' +
+      'kernel.apparmor_restrict_unprivileged_userns to 0'
+    )
+  }
+  if (sysctl('kernel/unprivileged_userns_clone') === '0') {
+    return 'unprivileged user namespaces are turned off: sysctl -w kernel.unprivileged_userns_clone=1'
+  }
+  if (sysctl('user/max_user_namespaces') === '0') {
+    return 'user namespaces are turned off: sysctl -w user.max_user_namespaces=15000'
+  }
+  if (errno === ENOSPC) {
+    return 'a limit on namespaces is reached: see the sysctls user.max_*_namespaces'
+  }
+  if (errno !== EPERM && errno !== EACCES) return undefined
+  return insideContainer()
+    ? 'this seems to be a container itself whose sandbox forbids namespaces: start the outer one ' +
+        'with a seccomp profile that allows clone and mount (docker: --security-opt seccomp=unconfined)'
+    : 'this host does not allow unprivileged user namespaces: look for an LSM or a seccomp filter'
+}
+
+function idMapRefused({ errno, detail }: Failure): string | undefined {
+  if (errno === ENOENT) return 'install newuidmap and newgidmap (Debian: apt-get install uidmap)'
+  if (/setuid|cap|Operation not permitted|not permitted/i.test(detail) && errno === EPERM) {
+    return (
+      'newuidmap and newgidmap must be setuid root (or have file capabilities), the caller must ' +
+      'not run with no_new_privs, and the ranges must be those of /etc/subuid and /etc/subgid'
+    )
+  }
+  if (detail !== '') return 'the ranges must be those of /etc/subuid and /etc/subgid for this user'
+  return noUserNamespace({ errno })
+}
+
+function unmapped(): string {
+  return 'the id is not mapped into the user namespace: give the user a range in /etc/subuid and /etc/subgid'
+}
+
+function overlayRefused({ errno }: Failure): string | undefined {
+  if (errno === ENODEV) return 'the overlay module is not there: modprobe overlay'
+  if (errno === ENOENT) return 'a layer directory is missing'
+  if (errno === EPERM) return 'overlay mounts in a user namespace need Linux 5.11 or later'
+  if (errno === EINVAL) {
+    return (
+      'the upper and work directories must be on one file system that overlay can write to: ' +
+      'not NFS, not another overlay, not one without user extended attributes'
+    )
+  }
+  return undefined
+}
+
+function mountRefused({ errno, mountType }: Failure): string | undefined {
+  if (errno === ELOOP) {
+    return 'the image has a symbolic link where /proc, /sys or /dev belongs, which is never followed'
+  }
+  if (mountType === 'bind' && errno === ENOENT) return 'the source must exist on the host'
+  if (errno !== EPERM && errno !== EACCES) return undefined
+  if (mountType === 'proc') {
+    return (
+      'the kernel allows a new /proc only where the old one is fully visible: in a container, ' +
+      'start the outer one with an unmasked /proc (docker: --security-opt systempaths=unconfined)'
+    )
+  }
+  if (mountType === 'sysfs') return 'a new sysfs needs an own network namespace'
+  if (mountType === 'cgroup') return 'a new cgroup2 mount needs an own cgroup namespace'
+  return undefined
+}
+
+function execRefused({ errno, interpreterMissing }: Failure): string | undefined {
+  if (interpreterMissing) {
+    return (
+      'the file exists, but the interpreter in its first line, or the dynamic loader it was linked ' +
+      'for, does not exist inside'
+    )
+  }
+  if (errno === ENOENT) return 'it must exist inside the container, or on the PATH given in env'
+  if (errno === EACCES) return 'it must be a file that the user inside may execute'
+  if (errno === constants.errno.ENOEXEC) {
+    return 'it is not a program for this processor, nor a script with a #! line'
+  }
+  if (errno === constants.errno.E2BIG) return 'arguments and environment are too large together'
+  return undefined
+}
+
+function sysctl(name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${name}`, 'utf8').trim()
+  } catch {
+    return undefined // this kernel does not have it
+  }
+}
+
+function insideContainer(): boolean {
+  return existsSync('/.dockerenv') || existsSync('/run/.containerenv')
+}
+
+function helperOr(fallback: string): string {
+  try {
+    return findHelper()
+  } catch {
+    return fallback
+  }
+}
