@@ -13,17 +13,18 @@ int cw_caps_bound(uint64_t kept, struct cw_fault *fault) {
     return 0;
 }
 
-// What the kernel knows: capset refuses bits beyond.
-static uint64_t known_capabilities(void) {
-    uint64_t known = 0;
+// What can be had: capset refuses bits that the kernel does not know, and, where there is no user
+// namespace of our own, those that the caller was deprived of.
+static uint64_t available_capabilities(void) {
+    uint64_t available = 0;
     for (unsigned long capability = 0; capability < 64; capability++)
-        if (sys_prctl(PR_CAPBSET_READ, capability, 0) >= 0) known |= (uint64_t)1 << capability;
-    return known;
+        if (sys_prctl(PR_CAPBSET_READ, capability, 0) == 1) available |= (uint64_t)1 << capability;
+    return available;
 }
 
 int cw_caps_set(uint64_t kept, struct cw_fault *fault) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    kept &= known_capabilities();
+    kept &= available_capabilities();
     struct __user_cap_data_struct data[2] = {
         {.effective = (uint32_t)kept, .permitted = (uint32_t)kept},
         {.effective = (uint32_t)(kept >> 32), .permitted = (uint32_t)(kept >> 32)},
