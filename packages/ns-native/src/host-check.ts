@@ -1,0 +1,153 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { cgroupFacility } from './cgroup-facility.ts'
+import { NamespaceError } from './errors.ts'
+import type { Facility } from './facility.ts'
+import type { SelectedIdMapping } from './id-mapping.ts'
+import { launch } from './launch.ts'
+import type { IdMappingPlan, LaunchSpec } from './launch-spec.ts'
+import { defaultSeccomp } from './seccomp/default-filter.ts'
+
+/** What to check with. */
+export interface HostCheckOptions {
+  /** As `selectIdMapping` chose it. */
+  idMapping: SelectedIdMapping
+  /** An existing directory where containers are to live: overlay is tried in it. */
+  directory: string
+  /** The user namespace restriction of Ubuntu's AppArmor; for tests. */
+  appArmorSwitch?: string
+}
+
+/**
+ * What works on this host, found out by doing it: each facility is tried by the real helper in a
+ * child that is thrown away, so a user namespace that can be made but not used (AppArmor takes its
+ * capabilities away) counts as failed. Nothing is left behind.
+ *
+ * @throws NamespaceError ERR_NS_HELPER when there is no helper to try with
+ */
+export async function checkHost(options: HostCheckOptions): Promise<Facility[]> {
+  const { idMapping, directory } = options
+  const callerOnly = onlyTheCaller(idMapping)
+  const userNamespaces = await attempt('user-namespaces', {
+    namespaces: ['user', 'mount'],
+    idMapping: callerOnly,
+    mounts: [{ type: 'tmpfs', destination: directory }],
+  })
+  return [
+    userNamespaces,
+    await checkIdMapping(idMapping),
+    await attempt('proc', {
+      namespaces: ['user', 'mount', 'pid'],
+      idMapping: callerOnly,
+      mounts: [{ type: 'proc', destination: directory }],
+    }),
+    await checkOverlay(directory, callerOnly),
+    await attempt('network-namespace', {
+      namespaces: ['user', 'network'],
+      idMapping: callerOnly,
+    }),
+    await attempt('seccomp', {
+      namespaces: ['user'],
+      idMapping: callerOnly,
+      process: { ...NOTHING, seccomp: defaultSeccomp() },
+    }),
+    appArmorFacility(userNamespaces.ok, options.appArmorSwitch),
+    cgroupFacility(),
+  ]
+}
+
+// The last step, becoming a program that does not exist, fails: all that comes before it worked.
+const NOTHING: LaunchSpec['process'] = {
+  args: ['/nonexistent'],
+  env: [],
+  cwd: '/',
+  uid: 0,
+  gid: 0,
+  additionalGids: [],
+  umask: 0o022,
+  capabilities: [],
+  noNewPrivileges: true,
+}
+
+async function attempt(
+  name: Facility['name'],
+  part: Pick<LaunchSpec, 'namespaces'> & Partial<LaunchSpec>,
+): Promise<Facility> {
+  const spec = { mounts: [], maskedPaths: [], readonlyPaths: [], process: NOTHING, ...part }
+  try {
+    const process = await launch(spec, { stdio: ['ignore', 'ignore', 'ignore'] })
+    await process.wait()
+    return { name, ok: true }
+  } catch (error) {
+    if (!(error instanceof NamespaceError) || error.code === 'ERR_NS_HELPER') throw error
+    if (error.code === 'ERR_NS_EXEC') return { name, ok: true }
+    return {
+      name,
+      ok: false,
+      why: error.message,
+      ...(error.errno === undefined ? {} : { errno: error.errno }),
+      ...(error.hint === undefined ? {} : { fix: error.hint }),
+    }
+  }
+}
+
+async function checkIdMapping(idMapping: SelectedIdMapping): Promise<Facility> {
+  const { kind, note } = idMapping
+  if (kind === 'single') {
+    return {
+      name: 'id-mapping',
+      ok: false,
+      detail: kind,
+      ...(note === undefined ? {} : { why: note }),
+    }
+  }
+  return { ...(await attempt('id-mapping', { namespaces: ['user'], idMapping })), detail: kind }
+}
+
+async function checkOverlay(directory: string, idMapping: IdMappingPlan): Promise<Facility> {
+  const scratch = mkdtempSync(join(directory, '.check-'))
+  const [path, lower, upperDir, workDir] = ['root', 'lower', 'upper', 'work'].map((name) =>
+    join(scratch, name),
+  ) as [string, string, string, string] // four names in, four paths out
+  try {
+    for (const made of [path, lower, upperDir, workDir]) mkdirSync(made)
+    return await attempt('overlay', {
+      namespaces: ['user', 'mount'],
+      idMapping,
+      root: { path, overlay: { lowerDirs: [lower], upperDir, workDir } },
+    })
+  } finally {
+    // the kernel makes this one, for nobody to look into
+    const inner = join(workDir, 'work')
+    if (existsSync(inner)) chmodSync(inner, 0o700)
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+function appArmorFacility(
+  userNamespacesWork: boolean,
+  path = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns',
+): Facility {
+  const restricted = existsSync(path) && readFileSync(path, 'utf8').trim() === '1'
+  if (!restricted)
+    return { name: 'apparmor', ok: true, detail: 'does not restrict user namespaces' }
+  if (userNamespacesWork)
+    return { name: 'apparmor', ok: true, detail: 'a profile allows the helper' }
+  return {
+    name: 'apparmor',
+    ok: false,
+    why: `${path} is 1: a program needs an AppArmor profile to use a user namespace`,
+    fix: 'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or give the helper a profile with "userns,"',
+  }
+}
+
+/** Id 0 inside is the caller in every kind of mapping. */
+function onlyTheCaller({ uidMappings, gidMappings }: IdMappingPlan): IdMappingPlan {
+  const [uid, gid] = [uidMappings, gidMappings].map((mappings) => mappings[0]?.hostID ?? 0)
+  return {
+    kind: 'single',
+    uidMappings: [{ containerID: 0, hostID: uid ?? 0, size: 1 }],
+    gidMappings: [{ containerID: 0, hostID: gid ?? 0, size: 1 }],
+    key: 'single',
+  }
+}
