@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { requiresProgram } from '@cromwell/test-support'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decompress, sniffCompression } from './decompress.ts'
 import { chunks } from './trees.test.fixture.ts'
+import { zstdFrames } from './zstd-frames.ts'
 
 const content = Buffer.from('all that is in a layer. '.repeat(5000))
 
@@ -117,5 +119,33 @@ describe('zstd', () => {
     const bytes = compress(requiresProgram(context, 'zstd'), content)
     bytes.fill(0xff, 5, 12)
     await expect(unpacked(bytes)).rejects.toMatchObject({ name: 'RootfsError' })
+  })
+
+  test('its frames are found whatever their headers look like', async (context) => {
+    const zstd = requiresProgram(context, 'zstd')
+    const run = Buffer.alloc(300_000, 'a')
+    const random = randomBytes(300_000)
+    const frames = [Buffer.alloc(0), content.subarray(0, 10), run, random, content].flatMap(
+      (bytes) => [
+        compress(zstd, bytes),
+        execFileSync(zstd, ['-q', '-c', '--no-check', '--no-content-size'], { input: bytes }),
+        execFileSync(zstd, ['-q', '-c', '-19', '--long'], { input: bytes }),
+      ],
+    )
+    const found: Buffer[] = []
+    for await (const frame of zstdFrames(chunks(Buffer.concat(frames), 999))) {
+      const pieces: Buffer[] = []
+      for await (const piece of frame) pieces.push(piece)
+      found.push(Buffer.concat(pieces))
+    }
+    expect(found.map((frame) => frame.toString('hex'))).toEqual(
+      frames.map((frame) => frame.toString('hex')),
+    )
+  })
+
+  test('what follows a frame and is none is a typed error', async (context) => {
+    const bytes = compress(requiresProgram(context, 'zstd'), content)
+    const work = unpacked(Buffer.concat([bytes, Buffer.from('garbage, and not a frame')]))
+    await expect(work).rejects.toMatchObject({ code: 'ERR_ROOTFS_COMPRESSION' })
   })
 })

@@ -1,6 +1,7 @@
 import { Readable, type Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
 import { RootfsError } from './errors.ts'
+import { zstdFrames } from './zstd-frames.ts'
 
 /** Node's own default of 16 KiB costs a third of the throughput. */
 export const CHUNK_SIZE = 512 * 1024
@@ -33,8 +34,8 @@ export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGener
   } else if (compression === 'gzip') {
     yield* throughStream(rest, zlib.createGunzip({ chunkSize: CHUNK_SIZE }))
   } else {
-    const stream = createNodeZstd()
-    yield* stream === undefined ? throughFzstd(rest) : throughStream(rest, stream)
+    const create = nodeZstd()
+    yield* create === undefined ? throughFzstd(rest) : throughNodeZstd(rest, create)
   }
 }
 
@@ -107,13 +108,20 @@ async function* throughFzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<
   yield* ready.splice(0)
 }
 
+async function* throughNodeZstd(
+  source: AsyncIterable<Uint8Array>,
+  create: () => Transform,
+): AsyncGenerator<Buffer> {
+  for await (const frame of zstdFrames(source)) yield* throughStream(frame, create())
+}
+
 /** Node has zstd since 22.15 and 23.8; the types are those of Node 20, which has not. */
-function createNodeZstd(): Transform | undefined {
+function nodeZstd(): (() => Transform) | undefined {
   if (!('createZstdDecompress' in zlib)) return undefined
   const create: unknown = zlib.createZstdDecompress
   if (typeof create !== 'function') return undefined
   // The function is documented to return a Transform: https://nodejs.org/api/zlib.html
-  return create({ chunkSize: CHUNK_SIZE }) as Transform
+  return () => create({ chunkSize: CHUNK_SIZE }) as Transform
 }
 
 function compressionError(cause: unknown): RootfsError {
