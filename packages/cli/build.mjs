@@ -28,10 +28,21 @@ await build({
     'process.stdout': 'undefined',
     'process.stderr': 'undefined',
   },
-  // it brings undici, and only a pull needs it; programs of their own cannot be inside either
-  external: ['@cromwell/registry', '@cromwell/engine/unpack-worker'],
-  plugins: [clipanionWithoutTerminal()],
+  plugins: [registryOnDemand(), clipanionWithoutTerminal()],
 })
+
+/** The registry client brings undici, and only a pull needs it. What else is in that package is inlined. */
+function registryOnDemand() {
+  return {
+    name: 'registry-on-demand',
+    setup({ onResolve }) {
+      onResolve({ filter: /^@cromwell\/registry$/ }, ({ kind, importer }) => {
+        if (kind === 'dynamic-import') return { external: true }
+        return { errors: [{ text: `${importer} would load the registry client at each start` }] }
+      })
+    },
+  }
+}
 
 /** clipanion's own platform file for browsers: without it, each start would load `node:tty` to look for colours. */
 function clipanionWithoutTerminal() {

@@ -26,6 +26,9 @@ export abstract class CliCommand extends Command<CliContext> {
   /** Boolean flags that take any `=VALUE` for true. */
   static readonly lenient: readonly string[] = []
 
+  /** What stood on the command line beside the flags. */
+  operands: readonly string[] = []
+
   /** Do it and return the exit status. Throws the packages' typed errors. */
   abstract override execute(): Promise<number>
 }

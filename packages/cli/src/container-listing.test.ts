@@ -1,17 +1,12 @@
+import type { ContainerSummary } from '@cromwell/engine'
 import { describe, expect, it } from 'vitest'
-import {
-  containerIds,
-  containerJson,
-  containerTable,
-  type ListedContainer,
-  statusText,
-} from './container-listing.ts'
+import { containerIds, containerJson, containerTable, statusText } from './container-listing.ts'
 
 const now = Date.UTC(2026, 10, 23, 12)
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-const running: ListedContainer = {
+const running: ContainerSummary = {
   id: '3f1c'.repeat(16),
   name: 'keen_turing',
   image: 'alpine:3.20',
@@ -22,7 +17,7 @@ const running: ListedContainer = {
   state: 'running',
   pid: 4711,
 }
-const exited: ListedContainer = {
+const exited: ContainerSummary = {
   id: '0a0b'.repeat(16),
   name: 'db',
   image: 'localhost:5000/team/db:1',

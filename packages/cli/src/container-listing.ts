@@ -1,24 +1,6 @@
+import type { ContainerSummary } from '@cromwell/engine'
 import { formatDuration } from './duration.ts'
 import { ellipsize, formatTable } from './table.ts'
-
-/** A container as `ps` shows it; the engine's summary has this shape. */
-export interface ListedContainer {
-  id: string
-  name: string
-  /** The image's familiar name, or the directory given with `--rootfs`. */
-  image: string
-  imageId?: string
-  command: readonly string[]
-  createdAt: Date
-  startedAt?: Date
-  finishedAt?: Date
-  state: 'creating' | 'created' | 'running' | 'stopped'
-  exitCode?: number
-  /** The pid on this host of the container's first process, while it runs. */
-  pid?: number
-  /** Why the record of this container cannot be read, where that is so. */
-  corrupt?: string
-}
 
 const HEADER = ['CONTAINER ID', 'IMAGE', 'COMMAND', 'CREATED', 'STATUS', 'PORTS', 'NAMES', 'PID']
 const SHORT_ID = 12
@@ -26,7 +8,7 @@ const COMMAND_WIDTH = 20
 
 /** Docker's table with the pid as last column; `truncate` shortens ids and commands. */
 export function containerTable(
-  containers: readonly ListedContainer[],
+  containers: readonly ContainerSummary[],
   options: { truncate: boolean; now: number },
 ): string {
   return formatTable(
@@ -46,7 +28,7 @@ export function containerTable(
 
 /** One id a line. */
 export function containerIds(
-  containers: readonly ListedContainer[],
+  containers: readonly ContainerSummary[],
   options: { truncate: boolean },
 ): string {
   const ids = containers.map(({ id }) => (options.truncate ? id.slice(0, SHORT_ID) : id))
@@ -54,7 +36,7 @@ export function containerIds(
 }
 
 /** One array, with the keys of `podman ps --format json`. */
-export function containerJson(containers: readonly ListedContainer[], now: number): string {
+export function containerJson(containers: readonly ContainerSummary[], now: number): string {
   const rows = containers.map((container) => ({
     Id: container.id,
     Names: container.name === '' ? [] : [container.name],
@@ -76,7 +58,7 @@ export function containerJson(containers: readonly ListedContainer[], now: numbe
 }
 
 /** Docker's STATUS column: `Up 5 minutes`, `Exited (137) 2 hours ago`, `Created`. */
-export function statusText(container: ListedContainer, now: number): string {
+export function statusText(container: ContainerSummary, now: number): string {
   if (container.corrupt !== undefined) return `Unknown (${container.corrupt})`
   switch (container.state) {
     case 'creating':
@@ -90,7 +72,7 @@ export function statusText(container: ListedContainer, now: number): string {
 }
 
 /** The exit code of a container that a reboot or kill -9 of its monitor ended is not known. */
-function exitedText({ exitCode, finishedAt }: ListedContainer, now: number): string {
+function exitedText({ exitCode, finishedAt }: ContainerSummary, now: number): string {
   const code = exitCode === undefined ? 'Exited' : `Exited (${exitCode})`
   return finishedAt === undefined
     ? code

@@ -1,22 +1,17 @@
-import { join } from 'node:path'
-import { CliError } from './errors.ts'
+import { resolve } from 'node:path'
 
 /** The surroundings as the command line reads them, once; every other package gets them passed in. */
 export interface Environment {
   /** Where images, layers and containers live: `CROMWELL_HOME`, by default `~/.cromwell`. */
   cromwellHome: string
-  /** The user's home directory. */
-  home: string
-  /** Docker's `config.json`: in `DOCKER_CONFIG`, by default in `~/.docker`. */
-  dockerConfig: string
-  /** Podman's `auth.json` files, first match wins: `REGISTRY_AUTH_FILE`, then the usual places. */
-  authFiles: string[]
-  /** All variables, for `-e NAME`, and for the proxies. */
+  /** All variables: for `-e NAME`, proxies, and where credentials are. */
   variables: Readonly<Record<string, string | undefined>>
-  /** The current directory; throws ERR_CLI_WORKING_DIRECTORY when it was removed. */
-  currentDirectory(): string
+  /** What relative paths on the command line are relative to. */
+  currentDirectory: string
   /** `CROMWELL_DEBUG` is set: print stack traces. */
   debug: boolean
+  /** `NO_COLOR` is unset and the terminal is not a dumb one: colours may be used on a terminal. */
+  color: boolean
 }
 
 /** Read the surroundings from a process's variables; `homedir` is asked only when HOME is unset. */
@@ -24,51 +19,26 @@ export function readEnvironment(
   variables: Readonly<Record<string, string | undefined>>,
   system: { homedir(): string; cwd(): string },
 ): Environment {
-  const home = nonEmpty(variables['HOME']) ?? system.homedir()
-  const currentDirectory = () => directoryOf(system.cwd)
-  const configured = nonEmpty(variables['CROMWELL_HOME'])
+  const currentDirectory = directoryOf(system)
+  const home = variables['HOME'] || system.homedir()
   return {
-    cromwellHome:
-      configured === undefined ? join(home, '.cromwell') : absolute(configured, currentDirectory),
-    home,
-    dockerConfig: join(
-      nonEmpty(variables['DOCKER_CONFIG']) ?? join(home, '.docker'),
-      'config.json',
-    ),
-    authFiles: authFiles(variables, home),
+    cromwellHome: resolve(currentDirectory, variables['CROMWELL_HOME'] || `${home}/.cromwell`),
     variables,
     currentDirectory,
-    debug: nonEmpty(variables['CROMWELL_DEBUG']) !== undefined,
+    debug: isSet(variables['CROMWELL_DEBUG']),
+    color: !isSet(variables['NO_COLOR']) && variables['TERM'] !== 'dumb',
   }
 }
 
-/** The order of containers-auth.json(5). */
-function authFiles(variables: Environment['variables'], home: string): string[] {
-  const explicit = nonEmpty(variables['REGISTRY_AUTH_FILE'])
-  if (explicit !== undefined) return [explicit]
-  const runtimeDirectory = nonEmpty(variables['XDG_RUNTIME_DIR'])
-  const configDirectory = nonEmpty(variables['XDG_CONFIG_HOME']) ?? join(home, '.config')
-  return [
-    ...(runtimeDirectory === undefined ? [] : [join(runtimeDirectory, 'containers', 'auth.json')]),
-    join(configDirectory, 'containers', 'auth.json'),
-  ]
-}
-
-function directoryOf(cwd: () => string): string {
+/** A current directory that was removed has no path any more but this one, under which nothing is found. */
+function directoryOf(system: { cwd(): string }): string {
   try {
-    return cwd()
-  } catch (cause) {
-    throw new CliError('ERR_CLI_WORKING_DIRECTORY', 'the current directory no longer exists', {
-      hint: 'change to a directory that exists, or use absolute paths',
-      cause,
-    })
+    return system.cwd()
+  } catch {
+    return '/proc/self/cwd'
   }
 }
 
-function absolute(path: string, currentDirectory: () => string): string {
-  return path.startsWith('/') ? path : join(currentDirectory(), path)
-}
-
-function nonEmpty(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== ''
 }

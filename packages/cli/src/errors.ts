@@ -2,12 +2,8 @@
 export const CLI_ERROR_CODES = [
   /** The command line is not one: unknown command or flag, missing or surplus operand, bad value. */
   'ERR_CLI_USAGE',
-  /** A file named on the command line (an `--env-file`) cannot be read or has a bad line. */
-  'ERR_CLI_ENV_FILE',
   /** `-i -t` was asked for, but stdin is not a terminal. */
   'ERR_CLI_NOT_A_TERMINAL',
-  /** The current directory is gone, and a relative path on the command line needs it. */
-  'ERR_CLI_WORKING_DIRECTORY',
 ] as const
 
 /** One of {@link CLI_ERROR_CODES}. */

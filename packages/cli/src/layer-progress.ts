@@ -1,4 +1,4 @@
-/** What a pull tells about itself; the events of `@cromwell/registry`'s `pull` have this shape. */
+/** What is told about layers while they are fetched and unpacked; the engine's events have this shape. */
 export type ProgressEvent =
   | { type: 'resolved'; layers: ReadonlyArray<{ digest: string; size: number }> }
   | { type: 'layer-exists'; digest: string }
@@ -8,6 +8,9 @@ export type ProgressEvent =
   | { type: 'layer-verify'; digest: string }
   | { type: 'layer-done'; digest: string }
   | { type: 'layer-retry'; digest: string; attempt: number; delayMs: number; reason: string }
+  | { type: 'unpack-start'; digest: string; size: number }
+  | { type: 'unpack-progress'; digest: string; bytes: number; size: number }
+  | { type: 'unpack-done'; digest: string }
 
 /** The words of docker for the states of a layer. */
 export type LayerStatus =
@@ -17,6 +20,8 @@ export type LayerStatus =
   | 'Verifying Checksum'
   | 'Pull complete'
   | 'Already exists'
+  | 'Extracting'
+  | 'Extracted'
   | `Retrying in ${number} second${'' | 's'}`
 
 /** How far a layer is. */
@@ -26,29 +31,32 @@ export interface LayerProgress {
   status: LayerStatus
   /** Why the last attempt failed, while the next one is waited for. */
   reason?: string
-  /** Bytes here and bytes in all; meaningful while downloading. */
-  received: number
+  /** Bytes done and bytes in all, of the download or of the unpacking. */
+  done: number
   size: number
-  /** When and with how many bytes (resumed downloads start in the middle) this attempt began. */
+  /** When and with how many bytes (resumed downloads start in the middle) this stage began. */
   startedAt: number
   offset: number
 }
 
-/** The layers of one pull by digest, in the image's order, base first. */
-export type PullProgress = Map<string, LayerProgress>
+/** Layers by digest, in the image's order, base first. */
+export type LayersProgress = Map<string, LayerProgress>
 
 /** Whether nothing more happens to a layer. */
 export function isFinished(layer: LayerProgress): boolean {
-  return layer.status === 'Pull complete' || layer.status === 'Already exists'
+  return FINISHED.has(layer.status)
 }
+
+const FINISHED: ReadonlySet<LayerStatus> = new Set(['Pull complete', 'Already exists', 'Extracted'])
 
 /** Take in an event at time `now` (milliseconds); returns the layers whose status changed. */
 export function advance(
-  progress: PullProgress,
+  progress: LayersProgress,
   event: ProgressEvent,
   now: number,
 ): LayerProgress[] {
   if (event.type === 'resolved') return begin(progress, event.layers)
+  if (event.type === 'unpack-start') add(progress, event)
   const layer = progress.get(event.digest)
   if (layer === undefined) return []
   const before = layer.status
@@ -57,16 +65,24 @@ export function advance(
 }
 
 function begin(
-  progress: PullProgress,
+  progress: LayersProgress,
   layers: ReadonlyArray<{ digest: string; size: number }>,
 ): LayerProgress[] {
   progress.clear()
-  for (const { digest, size } of layers) {
-    const label = digest.replace(/^[^:]*:/, '').slice(0, 12)
-    const status = 'Pulling fs layer'
-    progress.set(digest, { label, status, received: 0, size, startedAt: 0, offset: 0 })
-  }
+  for (const layer of layers) add(progress, layer)
   return [...progress.values()]
+}
+
+function add(progress: LayersProgress, { digest, size }: { digest: string; size: number }): void {
+  const label = digest.replace(/^[^:]*:/, '').slice(0, 12)
+  progress.set(digest, {
+    label,
+    status: 'Pulling fs layer',
+    done: 0,
+    size,
+    startedAt: 0,
+    offset: 0,
+  })
 }
 
 function update(
@@ -83,15 +99,11 @@ function update(
       layer.status = 'Waiting'
       break
     case 'layer-start':
-      layer.status = 'Downloading'
-      layer.size = event.size
-      layer.received = event.offset
-      layer.offset = event.offset
-      layer.startedAt = now
+      beginStage(layer, 'Downloading', { now, offset: event.offset, size: event.size })
       break
     case 'layer-progress':
       layer.status = 'Downloading'
-      layer.received = event.received
+      layer.done = event.received
       break
     case 'layer-verify':
       layer.status = 'Verifying Checksum'
@@ -103,7 +115,29 @@ function update(
       layer.status = retrying(event.delayMs)
       layer.reason = event.reason
       break
+    case 'unpack-start':
+      beginStage(layer, 'Extracting', { now, offset: 0, size: event.size })
+      break
+    case 'unpack-progress':
+      layer.status = 'Extracting'
+      layer.done = event.bytes
+      break
+    case 'unpack-done':
+      layer.status = 'Extracted'
+      break
   }
+}
+
+function beginStage(
+  layer: LayerProgress,
+  status: LayerStatus,
+  { now, offset, size }: { now: number; offset: number; size: number },
+): void {
+  layer.status = status
+  layer.size = size
+  layer.done = offset
+  layer.offset = offset
+  layer.startedAt = now
 }
 
 function retrying(delayMs: number): LayerStatus {

@@ -4,6 +4,7 @@ import { reportError } from './error-report.ts'
 import { STATUS_FAILED, statusOfError } from './exit-status.ts'
 import { Output, OutputClosedError } from './output.ts'
 import { runProgram } from './program.ts'
+import { InterruptedError } from './signals.ts'
 
 /** Replaced by the bundler with the package's version. */
 declare const CROMWELL_VERSION: string
@@ -23,10 +24,12 @@ const STATUS_OUTPUT_CLOSED = 141
 
 function fail(error: unknown): void {
   if (error instanceof OutputClosedError) process.exit(STATUS_OUTPUT_CLOSED)
+  // dying of it is what tells a shell to stop its loop, too
+  if (error instanceof InterruptedError) process.kill(process.pid, error.signal)
   let status = STATUS_FAILED
   try {
     status = statusOfError(error)
-    const color = err.isTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb'
+    const color = environment.color && err.isTerminal
     err.write(reportError(error, { debug: environment.debug, color }))
   } finally {
     process.exit(status)

@@ -1,10 +1,5 @@
 import { writeSync } from 'node:fs'
-
-/** Columns and rows of a terminal. */
-export interface TerminalSize {
-  columns: number
-  rows: number
-}
+import { isTerminal } from './terminal.ts'
 
 /** The reader of stdout or stderr is gone (`cromwell ps | head -1`): there is nobody to tell. */
 export class OutputClosedError extends Error {
@@ -25,13 +20,13 @@ export class Output {
 
   /** Whether a terminal is on the other side. */
   get isTerminal(): boolean {
-    this.#isTerminal ??= process.getBuiltinModule('node:tty').isatty(this.fd)
+    this.#isTerminal ??= isTerminal(this.fd)
     return this.#isTerminal
   }
 
-  /** Write all of the text. Throws {@link OutputClosedError} when the reader is gone. */
-  write(text: string): void {
-    let rest: Uint8Array = Buffer.from(text)
+  /** Write all of it. Throws {@link OutputClosedError} when the reader is gone. */
+  write(content: string | Uint8Array): void {
+    let rest: Uint8Array = typeof content === 'string' ? Buffer.from(content) : content
     while (rest.length > 0) rest = rest.subarray(this.#writeSome(rest))
   }
 

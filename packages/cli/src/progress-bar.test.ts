@@ -6,7 +6,7 @@ function layer(fields: Partial<LayerProgress> = {}): LayerProgress {
   return {
     label: 'c926b61bad3b',
     status: 'Downloading',
-    received: 1_200_000,
+    done: 1_200_000,
     size: 3_400_000,
     startedAt: 0,
     offset: 0,
@@ -44,13 +44,19 @@ describe('layerLine', () => {
   })
 
   it('fills the bar at the end, and survives sizes that do not add up', () => {
-    const full = layer({ received: 3_400_000 })
+    const full = layer({ done: 3_400_000 })
     expect(layerLine(full, 80, 5000)).toBe(
       'c926b61bad3b: Downloading [==========================]    3.4MB/3.4MB',
     )
-    expect(layerLine(layer({ received: 9_999_999 }), 80, 0)).toContain(`[${'='.repeat(26)}]`)
-    expect(layerLine(layer({ received: 5, size: 0 }), 80, 0)).toBe(
+    expect(layerLine(layer({ done: 9_999_999 }), 80, 0)).toContain(`[${'='.repeat(26)}]`)
+    expect(layerLine(layer({ done: 5, size: 0 }), 80, 0)).toBe(
       'c926b61bad3b: Downloading       5B/0B',
+    )
+  })
+
+  it('draws the unpacking like the download', () => {
+    expect(layerLine(layer({ status: 'Extracting' }), 80, 0)).toBe(
+      'c926b61bad3b: Extracting [=========>                ]    1.2MB/3.4MB',
     )
   })
 
@@ -69,7 +75,7 @@ describe('progressLines', () => {
       layer({
         label: `layer${index}`,
         status: index < 6 ? 'Pull complete' : index === 7 ? 'Downloading' : 'Waiting',
-        received: 0,
+        done: 0,
       }),
     )
     expect(progressLines(layers, { columns: 60, rows: 6 }, 0)).toEqual([

@@ -28,32 +28,33 @@ export function progressLines(
 /** One layer, e.g. `c926b61bad3b: Downloading [====>     ]  1.2MB/3.4MB 5s`. */
 export function layerLine(layer: LayerProgress, columns: number, now: number): string {
   const words = [`${layer.label}: ${layer.status}`]
-  if (layer.status === 'Downloading') words.push(bar(layer, columns), amounts(layer, now))
+  if (layer.status === 'Downloading' || layer.status === 'Extracting')
+    words.push(bar(layer, columns), amounts(layer, now))
   if (layer.reason !== undefined) words.push(`(${printable(layer.reason)})`)
   const line = words.filter((word) => word !== '').join(' ')
   return line.slice(0, Math.max(1, columns - 1)).trimEnd()
 }
 
-function bar({ received, size }: LayerProgress, columns: number): string {
+function bar({ done, size }: LayerProgress, columns: number): string {
   const width = Math.min(BAR_WIDTH, columns - BESIDE_THE_BAR)
   if (width < NARROWEST_BAR || size <= 0) return ''
-  const filled = Math.min(width, Math.floor((received / size) * width))
+  const filled = Math.min(width, Math.floor((done / size) * width))
   const tip = filled < width ? '>' : ''
   return `[${'='.repeat(filled)}${tip}${' '.repeat(Math.max(0, width - filled - 1))}]`
 }
 
 function amounts(layer: LayerProgress, now: number): string {
-  const { received, size } = layer
-  const both = `${formatSize(received).padStart(8)}/${formatSize(size)}`
+  const { done, size } = layer
+  const both = `${formatSize(done).padStart(8)}/${formatSize(size)}`
   const remaining = remainingMs(layer, now)
   return remaining === undefined ? both : `${both} ${formatRemaining(remaining)}`
 }
 
 function remainingMs(layer: LayerProgress, now: number): number | undefined {
   const elapsed = now - layer.startedAt
-  const fetched = layer.received - layer.offset
-  if (elapsed < SETTLING_MS || fetched <= 0 || layer.received >= layer.size) return undefined
-  return ((layer.size - layer.received) / fetched) * elapsed
+  const fetched = layer.done - layer.offset
+  if (elapsed < SETTLING_MS || fetched <= 0 || layer.done >= layer.size) return undefined
+  return ((layer.size - layer.done) / fetched) * elapsed
 }
 
 /**

@@ -1,84 +1,70 @@
-import type { ProgressEvent } from './layer-progress.ts'
-import type { PullReporter } from './pull-reporter.ts'
-
-/** An image reference in its parts. */
-interface Reference {
-  registry: string
-  repository: string
-  tag?: string
-  digest?: string
-}
-
-/** What a pull tells about itself beside its layers. */
-export type PullEvent =
-  | Exclude<ProgressEvent, { type: 'resolved' }>
-  | (Extract<ProgressEvent, { type: 'resolved' }> & { digest: string })
-  | { type: 'resolve'; reference: Reference }
-  | { type: 'warning'; message: string }
-  | { type: 'done'; digest: string; status: 'downloaded' | 'up-to-date' }
-
-/** Where a pull is shown. */
-export interface PullDisplayOptions {
-  reporter: PullReporter
-  /** The image as the user wrote it. */
-  asked: string
-  warn(message: string): void
-}
+import type { PullEvent } from '@cromwell/registry'
+import { parseReference, type Reference } from '@cromwell/registry/reference'
+import { formatRemaining } from './duration.ts'
+import type { ProgressReporter } from './progress-reporter.ts'
 
 /**
  * Show a pull in docker's words: where from, each layer, the digest, and whether anything was new.
- * Returns what takes the events.
+ * `asked` is the image as the user wrote it. Returns what takes the events. Throws
+ * ERR_REGISTRY_BAD_REFERENCE.
  */
-export function createPullDisplay(options: PullDisplayOptions): (event: PullEvent) => void {
-  const { reporter, asked } = options
-  let reference: Reference | undefined
+export function createPullDisplay({
+  reporter,
+  asked,
+}: {
+  reporter: ProgressReporter
+  asked: string
+}): (event: PullEvent) => void {
+  const reference = parseReference(asked)
+  let found = false
+  const announce = () => {
+    if (found) return
+    found = true
+    reporter.line(`${reference.digest ?? reference.tag}: Pulling from ${reference.repository}`)
+  }
   return (event) => {
     switch (event.type) {
       case 'resolve':
-        reference = event.reference
-        if (!namesVersion(asked)) reporter.line('Using default tag: latest')
+        if (!namesVersion(asked)) reporter.line(`Using default tag: ${reference.tag}`)
         break
       case 'resolved':
-        if (reference !== undefined) reporter.line(pullingFrom(reference))
+        announce()
         reporter.event(event)
         break
-      case 'warning':
-        options.warn(event.message)
+      case 'retry':
+        reporter.line(retryLine(event))
         break
       case 'done':
+        announce()
         reporter.end()
         reporter.line(`Digest: ${event.digest}`)
-        reporter.line(statusLine(event.status, reference, asked))
+        reporter.line(`Status: ${STATUS[event.status]} for ${familiarWithVersion(reference)}`)
         break
+      case 'warning':
+        break // comes as an event of the engine, too
       default:
         reporter.event(event)
     }
   }
 }
 
-/** Whether a reference says which version it means: by a digest, or a tag after the last slash. */
-function namesVersion(asked: string): boolean {
-  return asked.includes('@') || asked.slice(asked.lastIndexOf('/') + 1).includes(':')
-}
-
-function pullingFrom({ repository, tag, digest }: Reference): string {
-  return `${digest ?? tag}: Pulling from ${repository}`
-}
-
-function statusLine(
-  status: 'downloaded' | 'up-to-date',
-  reference: Reference | undefined,
-  asked: string,
-): string {
-  const name = reference === undefined ? asked : familiarWithTag(reference)
-  return status === 'downloaded'
-    ? `Status: Downloaded newer image for ${name}`
-    : `Status: Image is up to date for ${name}`
+const STATUS = {
+  downloaded: 'Downloaded newer image',
+  'up-to-date': 'Image is up to date',
 }
 
 /** `alpine:latest`: without docker.io and library/, but always with the version. */
-function familiarWithTag({ registry, repository, tag, digest }: Reference): string {
+export function familiarWithVersion({ registry, repository, tag, digest }: Reference): string {
   const version = digest === undefined ? `:${tag}` : `@${digest}`
   if (registry !== 'docker.io') return `${registry}/${repository}${version}`
   return repository.replace(/^library\//, '') + version
+}
+
+function retryLine({ delayMs, reason }: { delayMs: number; reason: string }): string {
+  return `Retrying in ${formatRemaining(delayMs)} (${reason})`
+}
+
+/** Whether a reference says which version it means: by a digest, or a tag after the last slash. */
+function namesVersion(asked: string): boolean {
+  return asked.includes('@') || asked.slice(asked.lastIndexOf('/') + 1).includes(':')
 }

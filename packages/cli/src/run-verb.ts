@@ -1,5 +1,10 @@
 import { Cli } from 'clipanion'
-import type { CliCommandClass, CliContext, CommandSurroundings } from './command.ts'
+import {
+  CliCommand,
+  type CliCommandClass,
+  type CliContext,
+  type CommandSurroundings,
+} from './command.ts'
 import { commandHelp } from './command-help.ts'
 import { declaredOptions } from './declared-options.ts'
 import { usageError } from './errors.ts'
@@ -20,7 +25,10 @@ export async function runVerb(
   }
   checkOperandCount(verb.name, parsed.operands.length, commandClass)
   const cli = Cli.from<CliContext>(commandClass, { binaryName: 'cromwell' })
-  return cli.process(canonical(verb.name, parsed), context).validateAndExecute()
+  const command = cli.process([...canonicalFlags(parsed), verb.name], context)
+  // not by clipanion: ten thousand operands (xargs makes that many) would take it ten seconds
+  if (command instanceof CliCommand) command.operands = parsed.operands
+  return command.validateAndExecute()
 }
 
 function flagSpecs(commandClass: CliCommandClass): FlagSpec[] {
@@ -43,11 +51,10 @@ function checkOperandCount(verb: string, count: number, commandClass: CliCommand
   }
 }
 
-/** The same command line in the one form in which clipanion's grammar and docker's agree. */
-function canonical(verb: string, { flags, operands }: ParsedFlags): string[] {
-  const options = flags.map(({ spec, value }) => {
+/** The same flags in the one form in which clipanion's grammar and docker's agree. */
+function canonicalFlags({ flags }: ParsedFlags): string[] {
+  return flags.map(({ spec, value }) => {
     const name = spec.names.at(-1) ?? ''
     return value === undefined ? name : `${name}=${value}`
   })
-  return [verb, ...options, '--', ...operands]
 }

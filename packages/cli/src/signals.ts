@@ -26,34 +26,43 @@ export function forwardSignals(forward: (signal: NodeJS.Signals) => void): () =>
   }
 }
 
-/** A long call that Ctrl-C ends in an orderly way. */
-export interface Interruption {
-  signal: AbortSignal
-  /** The signal that came, if one did. */
-  received(): NodeJS.Signals | undefined
-  /** Give signals their usual effect again. */
-  dispose(): void
+/** A signal ended what was being done, in an orderly way. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError'
+  readonly signal: NodeJS.Signals
+
+  constructor(signal: NodeJS.Signals) {
+    super(`interrupted by ${signal}`)
+    this.signal = signal
+  }
 }
 
 /**
- * Abort on the first of INT, TERM and HUP; the second has its usual effect, should the orderly way
- * take too long.
+ * Do something that can be aborted, and abort it on the first INT, TERM or HUP; a second has its usual
+ * effect, should the orderly way take too long. Rejects with InterruptedError then.
  */
-export function interruptible(): Interruption {
+export async function interruptibly<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   let received: NodeJS.Signals | undefined
-  const abort = (signal: NodeJS.Signals) => {
+  const stopListening = () => {
+    for (const signal of INTERRUPTING) process.off(signal, interrupt)
+  }
+  const interrupt = (signal: NodeJS.Signals) => {
     received = signal
-    dispose()
+    stopListening()
     controller.abort()
   }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  const dispose = () => {
-    for (const signal of signals) process.off(signal, abort)
+  for (const signal of INTERRUPTING) process.on(signal, interrupt)
+  try {
+    return await work(controller.signal)
+  } catch (error) {
+    throw received === undefined ? error : new InterruptedError(received)
+  } finally {
+    stopListening()
   }
-  for (const signal of signals) process.on(signal, abort)
-  return { signal: controller.signal, received: () => received, dispose }
 }
+
+const INTERRUPTING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** One name a number: SIGIOT is SIGABRT, SIGPOLL is SIGIO. */
 function distinctSignals(): NodeJS.Signals[] {

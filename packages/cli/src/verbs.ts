@@ -24,4 +24,19 @@ export const VERBS: readonly Verb[] = [
     description: 'List containers',
     load: async () => (await import('./commands/ps.ts')).PsCommand,
   },
+  {
+    name: 'logs',
+    description: 'Print what a container has written',
+    load: async () => (await import('./commands/logs.ts')).LogsCommand,
+  },
+  {
+    name: 'stop',
+    description: 'Stop containers',
+    load: async () => (await import('./commands/stop.ts')).StopCommand,
+  },
+  {
+    name: 'rm',
+    description: 'Remove containers',
+    load: async () => (await import('./commands/rm.ts')).RmCommand,
+  },
 ]

@@ -2,6 +2,7 @@ import { Option } from 'clipanion'
 import { CliCommand } from '../command.ts'
 import { containerIds, containerJson, containerTable } from '../container-listing.ts'
 import { usageError } from '../errors.ts'
+import { openEngine } from '../open-engine.ts'
 
 /** `cromwell ps`: what runs, or with `-a` everything that has not been removed. */
 export class PsCommand extends CliCommand {
@@ -22,14 +23,13 @@ export class PsCommand extends CliCommand {
     description: 'Print as `FORMAT`: table, or json (one array)',
   })
   noTrunc = Option.Boolean('--no-trunc', false, { description: 'Print ids and commands in full' })
-  rest = Option.Rest()
 
   async execute(): Promise<number> {
     if (this.format !== 'table' && this.format !== 'json') {
       throw usageError(`unknown format: ${this.format}`, 'the formats are table and json')
     }
-    const { openEngine } = await import('../engine.ts')
-    const containers = await openEngine(this.context).list({ all: this.all })
+    const engine = await openEngine(this.context.environment)
+    const containers = await engine.list({ all: this.all })
     const options = { truncate: !this.noTrunc, now: Date.now() }
     this.context.out.write(
       this.quiet

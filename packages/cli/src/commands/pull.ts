@@ -1,5 +1,10 @@
+import { canonicalName, parseReference } from '@cromwell/registry/reference'
 import { Option } from 'clipanion'
 import { CliCommand } from '../command.ts'
+import { createEngineDisplay } from '../engine-display.ts'
+import { usageError } from '../errors.ts'
+import { openEngine } from '../open-engine.ts'
+import { interruptibly } from '../signals.ts'
 
 /** `cromwell pull`: an image into the local store. */
 export class PullCommand extends CliCommand {
@@ -20,9 +25,30 @@ export class PullCommand extends CliCommand {
   image = Option.String('-n', { hidden: true })
   platform = Option.String('--platform', { description: 'Pull the image for `OS/ARCH[/VARIANT]`' })
   quiet = Option.Boolean('-q,--quiet', false, { description: 'Print nothing but the reference' })
-  operands = Option.Rest()
 
   async execute(): Promise<number> {
+    const [image = this.image] = this.operands
+    if (image === undefined)
+      throw usageError('cromwell pull needs IMAGE', 'usage: cromwell pull IMAGE')
+    if (this.image !== undefined && this.operands.length > 0) {
+      throw usageError(`one image at a time: ${this.image} or ${image}`)
+    }
+    const { out, err, environment } = this.context
+    const display = createEngineDisplay({
+      progress: out,
+      err,
+      quiet: this.quiet,
+      color: environment.color,
+      asked: image,
+    })
+    const engine = await openEngine(environment, display.onEvent)
+    const { platform } = this
+    try {
+      await interruptibly((signal) => engine.pull(image, { platform, signal }))
+    } finally {
+      display.end()
+    }
+    out.write(`${canonicalName(parseReference(image))}\n`)
     return 0
   }
 }

@@ -1,5 +1,17 @@
+import type { RunOptions } from '@cromwell/engine'
 import { Option } from 'clipanion'
 import { CliCommand } from '../command.ts'
+import { createEngineDisplay, type EngineDisplay } from '../engine-display.ts'
+import { CliError } from '../errors.ts'
+import { holdInForeground } from '../foreground.ts'
+import { openEngine } from '../open-engine.ts'
+import { restoreTerminalOnExit } from '../restore-terminal.ts'
+import { parseRunFlags } from '../run-flags.ts'
+import { interruptibly } from '../signals.ts'
+import { isTerminal, ownTerminal, type TerminalSize } from '../terminal.ts'
+
+/** The size of a container's terminal where we have none ourselves. */
+const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 }
 
 /** `cromwell run`: a new container from an image, or on a directory. */
 export class RunCommand extends CliCommand {
@@ -52,9 +64,60 @@ export class RunCommand extends CliCommand {
   rootfs = Option.String('--rootfs', {
     description: 'Run on directory `DIR` under an overlay, without an image',
   })
-  operands = Option.Proxy()
+
+  image = Option.String('-n', { hidden: true })
+  exec = Option.String('--exec', { hidden: true })
+  containerId = Option.String('--path', { hidden: true })
+  del = Option.Boolean('--del', false, { hidden: true })
 
   async execute(): Promise<number> {
-    return 0
+    const { environment, out } = this.context
+    const options = parseRunFlags(this, environment)
+    if (this.interactive && this.tty && !this.detach) await this.#takeTerminal()
+    const display = this.#display(options)
+    const engine = await openEngine(environment, display.onEvent)
+    const terminal = this.tty ? ownTerminal() : undefined
+    const container = await interruptibly((signal) =>
+      engine.run({
+        ...options,
+        terminal: this.tty ? (terminal?.size() ?? DEFAULT_SIZE) : undefined,
+        stdio: this.detach ? undefined : [this.interactive ? 0 : 'ignore', 1, 2],
+        signal,
+      }),
+    ).finally(display.end)
+    if (this.detach) {
+      out.write(`${container.id}\n`)
+      return 0
+    }
+    return holdInForeground(container, {
+      terminalSize: terminal?.size,
+      suspendable: !this.interactive,
+    })
+  }
+
+  /** As docker: better no container than one whose prompt waits for keys that cannot come. */
+  async #takeTerminal(): Promise<void> {
+    if (!isTerminal(0)) {
+      throw new CliError(
+        'ERR_CLI_NOT_A_TERMINAL',
+        'cannot use -i and -t: stdin is not a terminal',
+        {
+          hint: 'leave out -t to pipe data in',
+        },
+      )
+    }
+    await restoreTerminalOnExit(0)
+  }
+
+  #display({ image = '', pull }: RunOptions): EngineDisplay {
+    const { environment, err } = this.context
+    return createEngineDisplay({
+      progress: err,
+      err,
+      quiet: this.quiet,
+      color: environment.color,
+      asked: image,
+      announceMissing: pull === 'missing',
+    })
   }
 }

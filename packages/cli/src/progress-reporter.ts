@@ -1,42 +1,48 @@
 import {
   advance,
   type LayerProgress,
+  type LayersProgress,
   type ProgressEvent,
-  type PullProgress,
 } from './layer-progress.ts'
 import { LiveRegion, type Screen } from './live-region.ts'
 import { progressLines } from './progress-bar.ts'
 import { printable } from './table.ts'
 
-/** Shows the progress of one pull to a person or a log. */
-export interface PullReporter {
+/** Shows the progress of layers to a person or a log. */
+export interface ProgressReporter {
   event(event: ProgressEvent): void
   /** Print a line (without its newline) that is not about a layer. */
   line(text: string): void
-  /** Leave the last state on the screen; nothing may be reported afterwards. Idempotent. */
+  /** Leave the last state on the screen; what is reported afterwards begins below it. Idempotent. */
   end(): void
+  /** Take the last state off the screen. */
+  clear(): void
 }
 
 /** For terminals: one line per layer with a bar, redrawn in place. */
-export function createBarReporter(screen: Screen, clock: () => number = Date.now): PullReporter {
+export function createBarReporter(
+  screen: Screen,
+  clock: () => number = Date.now,
+): ProgressReporter {
   return new BarReporter(screen, clock)
 }
 
 /** For everything else: one line for each change of state. */
-export function createLineReporter(out: { write(text: string): void }): PullReporter {
-  const progress: PullProgress = new Map()
+export function createLineReporter(out: { write(text: string): void }): ProgressReporter {
+  const progress: LayersProgress = new Map()
   return {
     event: (event) => {
       for (const layer of advance(progress, event, 0)) out.write(`${stateLine(layer)}\n`)
     },
     line: (text) => out.write(`${printable(text)}\n`),
     end: () => {},
+    clear: () => {},
   }
 }
 
 /** For `--quiet`. */
-export function createSilentReporter(): PullReporter {
-  return { event: () => {}, line: () => {}, end: () => {} }
+export function createSilentReporter(): ProgressReporter {
+  return { event: () => {}, line: () => {}, end: () => {}, clear: () => {} }
 }
 
 function stateLine({ label, status, reason }: LayerProgress): string {
@@ -46,14 +52,13 @@ function stateLine({ label, status, reason }: LayerProgress): string {
 /** Between two drawings; fast enough for the eye, slow enough for a serial line. */
 const FRAME_MS = 80
 
-class BarReporter implements PullReporter {
+class BarReporter implements ProgressReporter {
   readonly #screen: Screen
   readonly #region: LiveRegion
   readonly #clock: () => number
-  readonly #progress: PullProgress = new Map()
+  readonly #progress: LayersProgress = new Map()
   #drawnAt = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
-  #ended = false
 
   constructor(screen: Screen, clock: () => number) {
     this.#screen = screen
@@ -62,7 +67,6 @@ class BarReporter implements PullReporter {
   }
 
   event(event: ProgressEvent): void {
-    if (this.#ended) return
     const changed = advance(this.#progress, event, this.#clock())
     const wait = this.#drawnAt + FRAME_MS - this.#clock()
     if (changed.length > 0 || wait <= 0) this.#draw(this.#screen.size())
@@ -74,11 +78,18 @@ class BarReporter implements PullReporter {
   }
 
   end(): void {
-    if (this.#ended) return
-    this.#ended = true
+    if (this.#progress.size === 0) return
     const { columns } = this.#screen.size()
     this.#draw({ columns, rows: Number.POSITIVE_INFINITY })
     this.#region.commit()
+    this.#progress.clear()
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#region.clear()
+    this.#progress.clear()
   }
 
   #draw(size: { columns: number; rows: number }): void {

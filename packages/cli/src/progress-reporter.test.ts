@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ProgressEvent } from './layer-progress.ts'
-import { createBarReporter, createLineReporter } from './pull-reporter.ts'
+import { createBarReporter, createLineReporter } from './progress-reporter.ts'
 
 const base = `sha256:${'a'.repeat(64)}`
 const top = `sha256:${'b'.repeat(64)}`
@@ -117,6 +117,20 @@ describe('a pull on a terminal', () => {
         'aaaaaaaaaaaa: Downloading      1MB/2MB\u001b[K\n' +
         'bbbbbbbbbbbb: Pulling fs layer\u001b[K\n',
     )
+  })
+
+  it('takes the lines off the screen', () => {
+    const terminal = screen()
+    const reporter = createBarReporter(terminal, () => 0)
+    reporter.event({ type: 'unpack-start', digest: base, size: 1000 })
+    expect(terminal.take()).toBe(
+      'aaaaaaaaaaaa: Extracting [>                         ]       0B/1kB\u001b[K\n',
+    )
+    reporter.event({ type: 'unpack-done', digest: base })
+    terminal.take()
+    reporter.clear()
+    reporter.clear()
+    expect(terminal.take()).toBe('\r\u001b[1A\u001b[J')
   })
 
   it('prints other lines above the bars', () => {
