@@ -1,11 +1,20 @@
 import { CAPABILITIES } from './defaults.ts'
 import { MOUNT_KINDS, NAMESPACE_FLAGS } from './encode.ts'
 import { NamespaceError } from './errors.ts'
-import type { IdMapping, IdMappingPlan, LaunchSpec, Mount, ProcessSpec } from './launch-spec.ts'
+import type {
+  IdMapping,
+  IdMappingPlan,
+  LaunchSpec,
+  Mount,
+  OverlaySpec,
+  ProcessSpec,
+} from './launch-spec.ts'
 
 const PATH_MAX_BYTES = 4095
 const HOSTNAME_MAX_BYTES = 64
 const LOWER_DIRS_MAX = 500
+/** The same of an overlay that is not the root. */
+const MOUNT_LOWER_DIRS_MAX = 64
 const ID_RANGES_MAX = 340
 const GROUPS_MAX = 65536
 const U32_MAX = 0xffffffff
@@ -75,14 +84,16 @@ function checkRoot(
   if (root === undefined) return
   check(ns.has('mount'), '/root', 'needs the mount namespace')
   checkPath(root.path, '/root/path')
-  const { overlay } = root
-  if (overlay === undefined) return
+  if (root.overlay !== undefined) checkOverlay(root.overlay, '/root/overlay', LOWER_DIRS_MAX)
+}
+
+function checkOverlay(overlay: OverlaySpec, pointer: string, max: number): void {
   const count = overlay.lowerDirs.length
-  const pointer = '/root/overlay/lowerDirs'
-  check(count > 0 && count <= LOWER_DIRS_MAX, pointer, `must have 1 to ${LOWER_DIRS_MAX} entries`)
-  each(overlay.lowerDirs, pointer, checkPath)
-  checkPath(overlay.upperDir, '/root/overlay/upperDir')
-  checkPath(overlay.workDir, '/root/overlay/workDir')
+  const at = `${pointer}/lowerDirs`
+  check(count > 0 && count <= max, at, `must have 1 to ${max} entries`)
+  each(overlay.lowerDirs, at, checkPath)
+  checkPath(overlay.upperDir, `${pointer}/upperDir`)
+  checkPath(overlay.workDir, `${pointer}/workDir`)
 }
 
 function checkMount(mount: Mount, pointer: string, namespaces: Set<string>): void {
@@ -93,6 +104,7 @@ function checkMount(mount: Mount, pointer: string, namespaces: Set<string>): voi
     if (mount.sizeBytes !== undefined) checkInteger(mount.sizeBytes, `${pointer}/sizeBytes`)
     if (mount.mode !== undefined) checkInteger(mount.mode, `${pointer}/mode`, 0o7777)
   }
+  if (mount.type === 'overlay') checkOverlay(mount, pointer, MOUNT_LOWER_DIRS_MAX)
   if (mount.type === 'mqueue') {
     check(namespaces.has('ipc'), pointer, 'mqueue needs the ipc namespace')
   }

@@ -30,6 +30,7 @@ export const MOUNT_KINDS: Record<Mount['type'], number> = {
   mqueue: 4,
   cgroup: 5,
   dev: 6,
+  overlay: 7,
 }
 
 const MODE_DEFAULT = 0xffffffff
@@ -105,17 +106,19 @@ function encodeMount(mount: Mount): WireRecord {
       : (mount.readonly ? 1 : 0) |
         (mount.nosuid ? 2 : 0) |
         (mount.nodev ? 4 : 0) |
-        (mount.noexec ? 8 : 0)
+        (mount.noexec ? 8 : 0) |
+        (mount.type === 'overlay' && mount.volatile ? 16 : 0)
   const mode = mount.type === 'tmpfs' ? (mount.mode ?? MODE_DEFAULT) : MODE_DEFAULT
   const bytes = Buffer.alloc(8)
   bytes.writeBigUInt64LE(BigInt(sizeOf(mount)))
   const source = mount.type === 'bind' ? mount.source : ''
+  const layers = mount.type === 'overlay' ? [mount.upperDir, mount.workDir, ...mount.lowerDirs] : []
   return {
     type: RECORD.MOUNT,
     payload: Buffer.concat([
       u32(MOUNT_KINDS[mount.type], flags, mode, 0),
       bytes,
-      Buffer.from(`${source}\0${mount.destination}\0`),
+      Buffer.from([source, mount.destination, ...layers].map((text) => `${text}\0`).join('')),
     ]),
   }
 }

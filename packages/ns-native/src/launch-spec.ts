@@ -78,6 +78,8 @@ export type Mount =
   /** A directory or file of the host, with everything mounted below it. */
   | (MountFlags & { type: 'bind'; source: string; destination: string })
   | (MountFlags & { type: 'tmpfs'; destination: string; sizeBytes?: number; mode?: number })
+  /** An overlay beside the root's own. */
+  | (MountFlags & OverlaySpec & { type: 'overlay'; destination: string })
   | (MountFlags & { type: 'proc'; destination: string })
   /** A fresh sysfs; the kernel wants an own `network` namespace for it. */
   | (MountFlags & { type: 'sysfs'; destination: string })

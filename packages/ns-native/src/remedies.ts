@@ -43,7 +43,11 @@ const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> 
   'root.overlay': overlayRefused,
   mnt: mountRefused,
   'cwd.create': ({ errno }) =>
-    errno === EROFS ? 'the root is read-only: choose a working directory that exists' : undefined,
+    errno === EROFS
+      ? 'the root is read-only: choose a working directory that exists'
+      : errno === ELOOP
+        ? 'it leads through /proc/PID/fd or the like, which is never followed'
+        : undefined,
   cwd: ({ errno }) =>
     errno === EACCES
       ? 'the user that the process runs as may not enter it'
@@ -111,7 +115,9 @@ function overlayRefused({ errno }: Failure): string | undefined {
   return undefined
 }
 
-function mountRefused({ errno, mountType }: Failure): string | undefined {
+function mountRefused(failure: Failure): string | undefined {
+  const { errno, mountType } = failure
+  if (mountType === 'overlay') return overlayRefused(failure)
   if (errno === ELOOP) {
     return 'the image has a symbolic link where /proc, /sys or /dev belongs, which is never followed'
   }

@@ -94,6 +94,27 @@ static int add_range(const struct record *record, struct cw_id_map *out) {
     return 0;
 }
 
+static const char *next_text(const uint8_t **texts, size_t *left) {
+    const char *text = (const char *)*texts;
+    size_t length = 0;
+    while (length < *left && (*texts)[length] != '\0') length++;
+    if (length == *left) return NULL;
+    *texts += length + 1;
+    *left -= length + 1;
+    return text;
+}
+
+static int add_layers(const uint8_t *texts, size_t left, struct cw_mount *mount) {
+    mount->layers = (const char *)texts;
+    while (left > 0) {
+        const char *layer = next_text(&texts, &left);
+        if (layer == NULL || layer[0] != '/') return -EINVAL;
+        mount->layer_count++;
+    }
+    // upper, work, and something to lie on
+    return (mount->kind == CW_MOUNT_OVERLAY) == (mount->layer_count >= 3) ? 0 : -EINVAL;
+}
+
 static int add_mount(const struct record *record, struct cw_config *config) {
     if (record->length < 24 + 2) return -EINVAL;
     struct cw_mount *mount = &config->mounts[config->mount_count++];
@@ -101,20 +122,18 @@ static int add_mount(const struct record *record, struct cw_config *config) {
     mount->flags = u32_at(record->payload + 4);
     mount->mode = u32_at(record->payload + 8);
     mount->size = u64_at(record->payload + 16);
-    if (u32_at(record->payload + 12) != 0 || mount->kind > CW_MOUNT_DEV) return -EINVAL;
-    if (mount->flags & ~(uint32_t)(CW_MOUNT_FLAG_READONLY | CW_MOUNT_FLAG_NOSUID |
-                                   CW_MOUNT_FLAG_NODEV | CW_MOUNT_FLAG_NOEXEC))
-        return -EINVAL;
+    if (u32_at(record->payload + 12) != 0 || mount->kind > CW_MOUNT_OVERLAY) return -EINVAL;
+    uint32_t known = CW_MOUNT_FLAG_READONLY | CW_MOUNT_FLAG_NOSUID | CW_MOUNT_FLAG_NODEV |
+                     CW_MOUNT_FLAG_NOEXEC;
+    if (mount->kind == CW_MOUNT_OVERLAY) known |= CW_MOUNT_FLAG_VOLATILE;
+    if (mount->flags & ~known) return -EINVAL;
     const uint8_t *texts = record->payload + 24;
     size_t left = record->length - 24;
-    size_t first = 0;
-    while (first < left && texts[first] != '\0') first++;
-    if (first + 1 >= left) return -EINVAL;
-    mount->source = (const char *)texts;
-    mount->destination = text_in(texts + first + 1, left - first - 1);
+    mount->source = next_text(&texts, &left);
+    mount->destination = next_text(&texts, &left);
     if (mount->destination == NULL || mount->destination[0] != '/') return -EINVAL;
     if ((mount->kind == CW_MOUNT_BIND) != (mount->source[0] == '/')) return -EINVAL;
-    return 0;
+    return left > 0 || mount->kind == CW_MOUNT_OVERLAY ? add_layers(texts, left, mount) : 0;
 }
 
 static int set_process(const struct record *record, struct cw_config *config) {

@@ -27,6 +27,8 @@ struct cw_mount {
     uint64_t size;
     const char *source;
     const char *destination;
+    const char *layers; // of an overlay, one string after the other: upper, work, lower ones
+    uint32_t layer_count;
 };
 
 // Followed by a NULL, as execve wants it.

@@ -20,7 +20,11 @@ int cw_mount_fresh(const char *type, const struct cw_option *options, unsigned a
     CW_AUTO_FD context = (int)CW_TRY(fault, "fsopen", sys_fsopen(type));
     for (const struct cw_option *option = options; option != NULL && option->key != NULL; option++)
         CW_TRY(fault, "fsconfig",
-               sys_fsconfig(context, FSCONFIG_SET_STRING, option->key, option->value));
+               sys_fsconfig(context,
+                            option->value == NULL ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING,
+                            option->key, option->value));
+    // What mount(8) and df(1) show in their first column.
+    CW_TRY(fault, "fsconfig", sys_fsconfig(context, FSCONFIG_SET_STRING, "source", type));
     CW_TRY(fault, "fsconfig", sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL));
     int mount = (int)CW_TRY(fault, "fsmount", sys_fsmount(context, attributes));
     long error = sys_move_mount(mount, target);
@@ -76,6 +80,38 @@ static int mount_tmpfs(const struct cw_mount *mount, int target, struct cw_fault
     return cw_mount_fresh("tmpfs", options, attributes_of(mount), target, fault);
 }
 
+// fsconfig takes values of less than 256 bytes: as many layers as descriptor numbers fit.
+#define CW_OVERLAY_LAYERS_MAX 66
+
+// As with the root's overlay, layers are named by descriptors below /proc/self/fd.
+static int mount_overlay(const struct cw_mount *mount, int target, struct cw_fault *fault) {
+    int opened[CW_OVERLAY_LAYERS_MAX];
+    char upper[12], work[12], lower[256];
+    struct cw_text texts[] = {CW_TEXT(upper), CW_TEXT(work), CW_TEXT(lower)};
+    if (mount->layer_count > CW_OVERLAY_LAYERS_MAX) return cw_fail(fault, "fsconfig", -E2BIG);
+    const char *path = mount->layers;
+    for (uint32_t i = 0; i < mount->layer_count; i++) {
+        opened[i] = (int)CW_TRY(
+            fault, "open", sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+        path += strlen(path) + 1;
+    }
+    cw_text_add_number(&texts[0], (uint64_t)opened[0], 1);
+    cw_text_add_number(&texts[1], (uint64_t)opened[1], 1);
+    for (uint32_t i = mount->layer_count; i > 2; i--) {
+        if (i < mount->layer_count) cw_text_add(&texts[2], ":");
+        cw_text_add_number(&texts[2], (uint64_t)opened[i - 1], 1);
+    }
+    if (texts[2].full) return cw_fail(fault, "fsconfig", -E2BIG);
+    struct cw_option options[] = {{"userxattr", NULL}, {"upperdir", upper}, {"workdir", work},
+                                  {"lowerdir", lower}, {NULL, NULL},        {NULL, NULL}};
+    if (mount->flags & CW_MOUNT_FLAG_VOLATILE) options[4].key = "volatile";
+    CW_TRY(fault, "chdir", sys_chdir("/proc/self/fd"));
+    int mounted = cw_mount_fresh("overlay", options, attributes_of(mount), target, fault);
+    CW_TRY(fault, "chdir", sys_chdir("/"));
+    for (uint32_t i = 0; i < mount->layer_count; i++) sys_close(opened[i]);
+    return mounted;
+}
+
 static bool is_or_is_below(const char *path, const char *top) {
     size_t size = strlen(top);
     return strlen(path) >= size && memcmp(path, top, size) == 0 &&
@@ -112,6 +148,8 @@ static int mount_one(const struct cw_config *config, const struct cw_mount *moun
     switch (mount->kind) {
     case CW_MOUNT_TMPFS:
         return mount_tmpfs(mount, target, fault);
+    case CW_MOUNT_OVERLAY:
+        return mount_overlay(mount, target, fault);
     case CW_MOUNT_PROC:
         return cw_mount_fresh("proc", NULL, attributes | CW_ATTRIBUTES_KERNEL_FS, target, fault);
     case CW_MOUNT_SYSFS:

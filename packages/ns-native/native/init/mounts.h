@@ -7,7 +7,7 @@
 
 struct cw_option {
     const char *key;
-    const char *value;
+    const char *value; // NULL for a flag
 };
 
 // What the mounts leave behind for later steps; -1 when there is none.

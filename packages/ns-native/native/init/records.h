@@ -26,7 +26,8 @@
 #define CW_RECORD_OVERLAY_LOWER 9  /* string, base first; repeated */
 #define CW_RECORD_OVERLAY_UPPER 10 /* string */
 #define CW_RECORD_OVERLAY_WORK 11  /* string */
-#define CW_RECORD_MOUNT 12         /* u32 kind, flags, mode, 0; u64 size; strings source, destination */
+#define CW_RECORD_MOUNT 12         /* u32 kind, flags, mode, 0; u64 size; strings source, destination;
+                                      for an overlay: upper, work, each lower, base first */
 #define CW_RECORD_MASKED 13        /* string; repeated */
 #define CW_RECORD_READONLY 14      /* string; repeated */
 #define CW_RECORD_ARGUMENT 15      /* string; repeated */
@@ -62,11 +63,13 @@
 #define CW_MOUNT_MQUEUE 4
 #define CW_MOUNT_CGROUP 5
 #define CW_MOUNT_DEV 6
+#define CW_MOUNT_OVERLAY 7
 
 #define CW_MOUNT_FLAG_READONLY 1
 #define CW_MOUNT_FLAG_NOSUID 2
 #define CW_MOUNT_FLAG_NODEV 4
 #define CW_MOUNT_FLAG_NOEXEC 8
+#define CW_MOUNT_FLAG_VOLATILE 16 /* overlay */
 #define CW_MOUNT_MODE_DEFAULT 0xffffffff
 
 #define CW_PROCESS_NO_NEW_PRIVILEGES 1
