@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -19,7 +19,10 @@ beforeEach(() => {
   writeFileSync(join(directory, 'base', 'low'), 'low')
   writeFileSync(join(directory, 'top', 'shared'), 'top')
 })
-afterEach(() => rmSync(directory, { recursive: true, force: true }))
+afterEach(() => {
+  chmodSync(join(directory, 'work', 'work'), 0o700) // overlayfs leaves it closed even to its owner
+  rmSync(directory, { recursive: true })
+})
 
 test('layers are stacked base first, and what is written goes to the upper directory only', async () => {
   const output = await run('cat /data/shared /data/low && echo new >/data/new')
