@@ -57,7 +57,6 @@ async function run(script: string): Promise<string> {
           lowerDirs: [path('base'), path('top')],
           upperDir: path('upper'),
           workDir: path('work'),
-          volatile: true,
         },
       ],
       maskedPaths: [],
