@@ -19,6 +19,7 @@ const options: BundleOptions = {
   hostname: 'box',
   network: 'host',
   readOnly: false,
+  rootMounts: [],
   etcFiles: [{ source: '/c/etc/hosts', destination: '/etc/hosts' }],
   volumes: [],
   idMapping: single,

@@ -27,6 +27,8 @@ export interface BundleOptions {
   network: Network
   /** Make the root read-only, with tmpfs where programs expect to write. */
   readOnly: boolean
+  /** What the root is put together from, mounted first. */
+  rootMounts: readonly MountConfig[]
   etcFiles: readonly EtcFile[]
   volumes: readonly Volume[]
   idMapping: IdMappingPlan
@@ -49,6 +51,7 @@ export function createBundle(options: BundleOptions): RuntimeConfig {
     hostname: options.hostname,
     process: processOf(options),
     mounts: [
+      ...options.rootMounts,
       ...systemMounts(options),
       ...(options.readOnly ? WRITABLE_WHEN_READ_ONLY.map(scratch) : []),
       ...byDepth([...options.etcFiles.map(etcMount), ...options.volumes.map(volumeMount)]),

@@ -43,9 +43,9 @@ export class Container {
     return { exitCode: exitCode ?? signalExitCode(signal ?? ''), signal, usage }
   }
 
-  /** Send a signal to the main process. */
-  kill(signal: NodeJS.Signals | number = 'SIGKILL'): void {
-    this.#running.kill(signal)
+  /** Send a signal to the main process; SIGKILL ends all of it. False when it has ended. */
+  kill(signal: NodeJS.Signals | number = 'SIGTERM'): boolean {
+    return this.#running.kill(signal)
   }
 
   /** Tell the container's terminal its new size. */

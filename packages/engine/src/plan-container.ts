@@ -1,11 +1,10 @@
-import type { RuntimeConfig } from '@cromwell/runtime'
 import { ANNOTATIONS } from './annotations.ts'
-import { type BundleOptions, createBundle } from './bundle.ts'
+import type { BundleOptions } from './bundle.ts'
 import { hasCgroup2 } from './cgroup.ts'
 import { createContainerId, shortId } from './container-id.ts'
 import type { EngineContext } from './context.ts'
 import { readEnvFile } from './env-file.ts'
-import type { EtcFile, Network } from './etc-files.ts'
+import type { Network } from './etc-files.ts'
 import { findMappedUser } from './mapped-user.ts'
 import { commandLine, environment } from './process-config.ts'
 import { imageFileReader, type RootSource } from './root-source.ts'
@@ -15,10 +14,12 @@ import { parseVolume } from './volume.ts'
 /** A container on paper: all that options, image and host decide together. */
 export interface ContainerPlan {
   id: string
+  /** Familiar name of the image, or the root directory. */
+  image: string
   hostname: string
   network: Network
   annotations: Record<string, string>
-  bundle: Omit<BundleOptions, 'etcFiles'>
+  bundle: Omit<BundleOptions, 'etcFiles' | 'rootMounts'>
 }
 
 /**
@@ -43,6 +44,7 @@ export function planContainer(
   )
   return {
     id,
+    image: source.name,
     hostname,
     network,
     annotations,
@@ -68,11 +70,6 @@ export function planContainer(
       annotations,
     },
   }
-}
-
-/** The plan as config.json. */
-export function toBundle(plan: ContainerPlan, etcFiles: readonly EtcFile[]): RuntimeConfig {
-  return createBundle({ ...plan.bundle, etcFiles })
 }
 
 function workingDirectory({ workdir }: RunOptions, { config }: RootSource): string {

@@ -1,10 +1,12 @@
-import { statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import type { ImageConfig } from '@cromwell/registry'
 import { readFileFromLayers } from '@cromwell/rootfs'
+import { type ComposedRoot, composeRoot } from './composed-root.ts'
 import type { EngineContext } from './context.ts'
 import { EngineError } from './errors.ts'
 import { getImage } from './image.ts'
 import { ensureLayers } from './layers.ts'
+import { mountPointsBelow } from './mount-table.ts'
 import type { RunOptions } from './run-options.ts'
 import type { ReadImageFile } from './user.ts'
 
@@ -18,6 +20,8 @@ export interface RootSource {
   config: NonNullable<ImageConfig['config']>
   /** What the overlay lies on, base first. */
   lowerDirs: string[]
+  /** Set for a directory in which other file systems are mounted, which no overlay can lie on. */
+  composed?: ComposedRoot
 }
 
 /** Find, pull and unpack what `options` names. Throws EngineError, RegistryError, RootfsError. */
@@ -45,12 +49,18 @@ export function imageFileReader({ lowerDirs }: RootSource): ReadImageFile {
 function directorySource(path: string): RootSource {
   let why: string
   try {
-    if (statSync(path).isDirectory()) {
-      return { name: path, imageId: undefined, config: {}, lowerDirs: [path] }
-    }
+    if (statSync(path).isDirectory()) return describeDirectory(path)
     why = 'it is not a directory'
   } catch (cause) {
+    if (cause instanceof EngineError) throw cause
     why = cause instanceof Error ? cause.message : String(cause)
   }
   throw new EngineError('ERR_ENGINE_ROOTFS', `cannot run on ${path}: ${why}`, { path })
+}
+
+function describeDirectory(name: string): RootSource {
+  const path = realpathSync(name)
+  const mountPoints = mountPointsBelow(path)
+  const composed = mountPoints.length === 0 ? {} : { composed: composeRoot(path, mountPoints) }
+  return { name, imageId: undefined, config: {}, lowerDirs: [path], ...composed }
 }

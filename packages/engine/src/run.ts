@@ -1,9 +1,10 @@
 import { join } from 'node:path'
-import { NamespaceError, type OverlaySpec } from '@cromwell/ns-native'
+import { NamespaceError } from '@cromwell/ns-native'
 import type { Reservation } from '@cromwell/runtime'
 import { Container } from './container.ts'
-import { makeOverlay, writeContainerDirectory } from './container-directory.ts'
+import { writeContainerDirectory } from './container-directory.ts'
 import { claimName, claimRandomName, releaseName } from './container-name.ts'
+import { type ContainerRoot, makeComposedRoot, makeOverlayRoot } from './container-root.ts'
 import type { EngineContext } from './context.ts'
 import { ensureHome } from './home.ts'
 import { ownershipFor } from './layers.ts'
@@ -59,11 +60,11 @@ async function startContainer(
   let name: string | undefined
   try {
     name = takeName(context, id, options.name)
-    writeContainerDirectory(reservation.directory, plan, source)
-    const overlay = await makeRoot(context, reservation, { source, kind, signal: options.signal })
+    const root = await makeRoot(context, reservation, { source, kind, signal: options.signal })
+    writeContainerDirectory(reservation.directory, plan, root)
     const running = await runtime.run(reservation, {
       idMapping: plan.bundle.idMapping,
-      ...(overlay === undefined ? {} : { overlay }),
+      ...(root.overlay === undefined ? {} : { overlay: root.overlay }),
       stdio: options.stdio ?? (detached ? NO_STDIO : PIPES),
       detached,
       log: detached || !removeOnExit,
@@ -91,8 +92,12 @@ async function makeRoot(
   context: EngineContext,
   { directory, state }: Reservation,
   { source, kind, signal }: { source: RootSource; kind: RootKind; signal: AbortSignal | undefined },
-): Promise<OverlaySpec | undefined> {
-  if (kind === 'overlay') return makeOverlay(directory, source, { volatile: state.removeOnExit })
+): Promise<ContainerRoot> {
+  const volatile = state.removeOnExit
+  if (source.composed !== undefined) {
+    return makeComposedRoot(directory, source, { root: source.composed, volatile })
+  }
+  if (kind === 'overlay') return makeOverlayRoot(directory, source, { volatile })
   const { startUnpackProcess } = await import('./unpack-process.ts')
   const worker = await startUnpackProcess(context.idMapping())
   try {
@@ -103,7 +108,7 @@ async function makeRoot(
   } finally {
     await worker.close()
   }
-  return undefined
+  return { mounts: [] }
 }
 
 function isOverlayRefusal(error: unknown): boolean {

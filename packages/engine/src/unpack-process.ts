@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
-import type { Readable, Writable } from 'node:stream'
-import { type IdMappingPlan, spawnMapped } from '@cromwell/ns-native'
+import { type IdMappingPlan, type MappedProcess, spawnMapped } from '@cromwell/ns-native'
 import { RootfsError, type RootfsErrorCode } from '@cromwell/rootfs'
 import { EngineError } from './errors.ts'
 import type { TransportedError, UnpackAnswer, UnpackJob } from './unpack-job.ts'
@@ -23,25 +21,15 @@ export interface PerformOptions {
 
 type Result = Extract<UnpackAnswer, { type: 'done' }>['result']
 
-/** What both ways to start the worker come to. */
-interface Program {
-  stdin: Writable
-  stdout: Readable
-  stderr: Readable
-  ended: Promise<string>
-  kill(): void
-}
-
-/**
- * Start a worker: inside the user namespace of the mapping where that has more than one id of
- * somebody else's, as an ordinary child elsewhere.
- */
+/** Start a worker with an id mapping. Throws NamespaceError. */
 export async function startUnpackProcess(idMapping: IdMappingPlan): Promise<UnpackProcess> {
   // Found by its name, so that it is also found from a bundle into which this file was copied.
   const script = createRequire(import.meta.url).resolve('@cromwell/engine/unpack-worker')
-  const program = await startProgram(idMapping, script)
+  const program = await spawnMapped(idMapping, process.execPath, [script], { env: {}, cwd: '/' })
+  const ended = describeEnd(program)
   let complaints = ''
-  program.stderr.setEncoding('utf8').on('data', (text: string) => {
+  program.stderr.setEncoding('utf8')
+  program.stderr.on('data', (text: string) => {
     complaints = (complaints + text).slice(-2000)
   })
   program.stdin.on('error', () => {}) // it is gone; the answer that does not come says so
@@ -50,7 +38,7 @@ export async function startUnpackProcess(idMapping: IdMappingPlan): Promise<Unpa
   return {
     async perform(job, { signal, onProgress } = {}) {
       signal?.throwIfAborted()
-      const abort = () => program.kill()
+      const abort = () => program.kill('SIGKILL')
       signal?.addEventListener('abort', abort, { once: true })
       try {
         program.stdin.write(`${JSON.stringify(job)}\n`)
@@ -63,40 +51,23 @@ export async function startUnpackProcess(idMapping: IdMappingPlan): Promise<Unpa
           onProgress?.(answer)
         }
         signal?.throwIfAborted()
-        throw workerError(await program.ended, complaints)
+        throw workerError(await ended, complaints)
       } finally {
         signal?.removeEventListener('abort', abort)
       }
     },
     async close() {
       program.stdin.end()
-      await program.ended
+      await ended
     },
   }
 }
 
-async function startProgram(idMapping: IdMappingPlan, script: string): Promise<Program> {
-  if (idMapping.kind === 'subid') return startMapped(idMapping, script)
-  const child = spawn(process.execPath, [script], { env: {}, stdio: ['pipe', 'pipe', 'pipe'] })
-  const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(error.message))
-    child.once('close', (code, signal) => resolve(signal ?? `exit status ${code}`))
-  })
-  const { stdin, stdout, stderr } = child
-  return { stdin, stdout, stderr, ended, kill: () => child.kill('SIGKILL') }
-}
-
-async function startMapped(idMapping: IdMappingPlan, script: string): Promise<Program> {
-  const child = await spawnMapped(idMapping, process.execPath, [script], {
-    env: [],
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  const { stdin, stdout, stderr } = child
-  const ended = child.wait().then(
+function describeEnd(worker: MappedProcess): Promise<string> {
+  return worker.wait().then(
     ({ exitCode, signal }) => signal ?? `exit status ${exitCode}`,
     (error: unknown) => String(error),
   )
-  return { stdin, stdout, stderr, ended, kill: () => child.kill('SIGKILL') }
 }
 
 function unpackError(error: TransportedError): Error {

@@ -42,7 +42,22 @@ test('a bind over /dev is no fresh /dev, so nothing is hidden in it', () => {
   expect(planMounts(mounts)).toEqual([{ type: 'bind', source: '/dev', destination: '/dev' }])
 })
 
+test('an overlay has its directories in options, lower ones top first and escaped', () => {
+  const options = ['lowerdir=/top:/a\\:b', 'upperdir=/u', 'workdir=/w', 'userxattr', 'nodev']
+  expect(planMounts([{ destination: '/x', type: 'overlay', source: 'overlay', options }])).toEqual([
+    {
+      type: 'overlay',
+      destination: '/x',
+      lowerDirs: ['/a:b', '/top'],
+      upperDir: '/u',
+      workDir: '/w',
+      nodev: true,
+    },
+  ])
+})
+
 test.each([
+  ['/mounts/0/options', { destination: '/x', type: 'overlay', options: ['lowerdir=/a'] }],
   ['/mounts/0/destination', { destination: 'relative', type: 'tmpfs' }],
   ['/mounts/0/source', { destination: '/x', source: 'relative', options: ['rbind'] }],
   ['/mounts/0/type', { destination: '/x', type: 'ext4', source: '/dev/sda' }],

@@ -46,6 +46,7 @@ function planDev(mounts: readonly MountConfig[]): Mount {
 
 function planMount(mount: MountConfig, pointer: string): Mount {
   const { destination } = mount
+  if (mount.type === 'overlay') return planOverlay(mount, pointer)
   const options = parseMountOptions(mount.options ?? [], `${pointer}/options`)
   const flags = flagsOf(options)
   if (options.bind || mount.type === 'bind') {
@@ -73,6 +74,38 @@ function planMount(mount: MountConfig, pointer: string): Mount {
     default:
       throw unsupported(`${pointer}/type`, `has the file system ${JSON.stringify(mount.type)}`)
   }
+}
+
+/** Options as in the kernel's overlayfs.rst; lower directories are listed top first there. */
+function planOverlay(mount: MountConfig, pointer: string): Mount {
+  const directories = new Map<string, string>()
+  const others: string[] = []
+  for (const word of mount.options ?? []) {
+    const [, key, value] = /^(lowerdir|upperdir|workdir)=(\/.*)$/s.exec(word) ?? []
+    if (key !== undefined && value !== undefined) directories.set(key, value)
+    else if (word !== 'userxattr' && word !== 'volatile') others.push(word)
+  }
+  const lower = directories.get('lowerdir')
+  const upperDir = directories.get('upperdir')
+  const workDir = directories.get('workdir')
+  if (lower === undefined || upperDir === undefined || workDir === undefined) {
+    throw unsupported(`${pointer}/options`, 'lacks an absolute lowerdir, upperdir or workdir')
+  }
+  return {
+    type: 'overlay',
+    destination: mount.destination,
+    lowerDirs: splitLowerDirs(lower).reverse(),
+    upperDir,
+    workDir,
+    ...(mount.options?.includes('volatile') === true ? { volatile: true } : {}),
+    ...flagsOf(parseMountOptions(others, `${pointer}/options`)),
+  }
+}
+
+/** Separated by colons; a backslash keeps a colon or a backslash in a name. */
+function splitLowerDirs(text: string): string[] {
+  const escaped = text.match(/(?:\\.|[^:\\])+/gs) ?? []
+  return escaped.map((path) => path.replace(/\\(.)/gs, '$1'))
 }
 
 function flagsOf(options: MountOptions): {

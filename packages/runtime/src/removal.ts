@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { RuntimeError } from './errors.ts'
 import { CREATING_PREFIX } from './reservation.ts'
@@ -13,9 +13,24 @@ export const REMOVING_PREFIX = '.removing-'
 /** A reservation takes well under a millisecond; what is older than this was given up. */
 const ABANDONED_AFTER_MS = 60_000
 
-/** The RemoveTree for trees that belong to the caller. */
+/**
+ * The RemoveTree for trees that belong to the caller. Directories that their owner may not enter,
+ * such as the one overlayfs leaves in its work directory, are made enterable.
+ */
 export async function removeOwnTree(directory: string): Promise<void> {
-  await rm(directory, { recursive: true, force: true, maxRetries: 3 })
+  const opened = new Set<string>()
+  for (;;) {
+    try {
+      await rm(directory, { recursive: true, force: true, maxRetries: 3 })
+      return
+    } catch (error) {
+      const path = error instanceof Error && 'path' in error ? String(error.path) : ''
+      if (!isErrno(error, 'EACCES') || opened.has(path)) throw error
+      opened.add(path)
+      // Not through a link: the entry that cannot be read is a directory, or rm would have unlinked it.
+      if (lstatSync(path).isDirectory()) chmodSync(path, 0o700)
+    }
+  }
 }
 
 /**

@@ -29,9 +29,9 @@ export class RunningContainer {
     return this.#status
   }
 
-  /** Send a signal to the container's main process. Throws NamespaceError when it has ended. */
-  kill(signal: NodeJS.Signals | number): void {
-    this.#process.kill(signal)
+  /** Send a signal to the container's main process; SIGKILL ends all of it. False when it has ended. */
+  kill(signal: NodeJS.Signals | number): boolean {
+    return this.#process.kill(signal)
   }
 
   /** Tell the container's terminal its new size. */
