@@ -75,7 +75,8 @@ async function run(script: string): Promise<string> {
     },
     { stdio: ['ignore', 'pipe', 'ignore'] },
   )
-  const [output, status] = await Promise.all([text(process_.stdout ?? []), process_.wait()])
+  const output = process_.stdout === undefined ? '' : await text(process_.stdout)
+  const status = await process_.wait()
   expect(status.exitCode).toBe(0)
   return output
 }
