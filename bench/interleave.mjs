@@ -12,7 +12,10 @@ export function interleave(commands, { rounds, env = benchEnvironment() }) {
   for (let round = -1; round < rounds; round++) {
     for (const [title, [file, ...args]] of shuffled(Object.entries(commands))) {
       const started = process.hrtime.bigint()
-      const { status, stderr, error } = spawnSync(file, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+      const { status, stderr, error } = spawnSync(file, args, {
+        env,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
       const elapsedMs = Number(process.hrtime.bigint() - started) / 1e6
       if (status !== 0) throw new Error(`${title} failed (${status}): ${error ?? stderr}`)
       if (round >= 0) samples[title].push(elapsedMs)

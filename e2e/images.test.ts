@@ -30,7 +30,12 @@ async function served(layout: string, tag: string, repository: string): Promise<
 
 describe('a genuine image out of Debian’s docker-registry', () => {
   it.each([
-    ['alpine', '3.20', 'cat /etc/alpine-release && ls -l /bin/ls', /^3\.20\.3\n.*\/bin\/busybox\n$/],
+    [
+      'alpine',
+      '3.20',
+      'cat /etc/alpine-release && ls -l /bin/ls',
+      /^3\.20\.3\n.*\/bin\/busybox\n$/,
+    ],
     ['busybox', 'musl-amd64', 'busybox | head -1', /^BusyBox v1\.37\.0/],
     ['busybox', 'glibc-amd64', 'id -u; hostname', /^0\n[0-9a-f]{12}\n$/],
   ])('%s:%s runs', async (context, ...[layout, tag, script, expected]) => {
@@ -75,6 +80,9 @@ describe('a genuine image out of Debian’s docker-registry', () => {
     expect((await home.cromwell(['pull', '-q', image])).status).toBe(0)
     const inspected = await run(skopeo, ['inspect', `oci:${home.home}/images:${image}`])
     expect(inspected.stderr).toBe('')
-    expect(JSON.parse(inspected.stdout)).toMatchObject({ Os: 'linux', Layers: [expect.any(String)] })
+    expect(JSON.parse(inspected.stdout)).toMatchObject({
+      Os: 'linux',
+      Layers: [expect.any(String)],
+    })
   })
 })

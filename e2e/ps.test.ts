@@ -20,7 +20,15 @@ beforeEach((context) => {
 
 /** Start a detached container on this machine's own root; its id. */
 async function detached(...options: string[]): Promise<string> {
-  const { stdout, stderr } = await home.cromwell(['run', '-d', ...options, '--rootfs', '/', 'sleep', '600'])
+  const { stdout, stderr } = await home.cromwell([
+    'run',
+    '-d',
+    ...options,
+    '--rootfs',
+    '/',
+    'sleep',
+    '600',
+  ])
   expect(stderr).toBe('')
   expect(stdout).toMatch(/^[0-9a-f]{64}\n$/)
   return stdout.trim()
@@ -74,7 +82,9 @@ describe('ps', () => {
     expect(await row(id)).toMatchObject({ State: 'running', Pid: expect.any(Number) })
     const { stdout } = await home.cromwell(['ps'])
     expect(stdout).toMatch(/^CONTAINER ID +IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES +PID\n/)
-    expect(stdout).toMatch(new RegExp(`^${id.slice(0, 12)} .*"sleep 600".* Up .* sleeper +\\d+$`, 'm'))
+    expect(stdout).toMatch(
+      new RegExp(`^${id.slice(0, 12)} .*"sleep 600".* Up .* sleeper +\\d+$`, 'm'),
+    )
   })
 
   it('does not list a container that was killed with -9, and -a says so', async () => {

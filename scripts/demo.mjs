@@ -34,7 +34,7 @@ async function show(image) {
     say('Its layers are stacked as they were made, removals included:')
     await cromwell('run', '--rm', image, 'ls', '-A', '/var/cache', '/srv/old')
   }
-  say('Environment, user, working directory, a read-only root, no network:')
+  say('Environment, host name, working directory, a read-only root, no network:')
   const options = [
     '-e',
     'GREETING=bonjour',
@@ -46,7 +46,7 @@ async function show(image) {
     '--network',
     'none',
   ]
-  await cromwell('run', '--rm', ...options, image, 'sh', '-c', 'pwd; id -u; env; cat /proc/net/dev')
+  await cromwell('run', '--rm', ...options, image, 'sh', '-c', 'pwd; env; cat /proc/net/dev')
   say('Its exit status is the command’s:')
   await cromwell('run', '--rm', image, 'sh', '-c', 'exit 3')
 
