@@ -83,6 +83,13 @@ export function readNamesById(home: Home): Map<string, string> {
   return names
 }
 
+/** Free the names of containers that are gone, as a crash leaves them. `known` ids are known to exist. */
+export function sweepNames(home: Home, known: ReadonlySet<string>): void {
+  for (const [id, name] of readNamesById(home)) {
+    if (!known.has(id) && !existsSync(join(home.containers, id))) releaseName(home, name, id)
+  }
+}
+
 /** The container of a name; undefined when nobody has it. */
 export function findByName(home: Home, name: string): string | undefined {
   return NAME.test(name) ? readHolder(join(home.names, name)) : undefined

@@ -1,6 +1,6 @@
 import type { ContainerState } from '@cromwell/runtime'
 import { ANNOTATIONS } from './annotations.ts'
-import { readNamesById } from './container-name.ts'
+import { readNamesById, sweepNames } from './container-name.ts'
 import type { EngineContext } from './context.ts'
 import { signalExitCode } from './signal.ts'
 
@@ -32,6 +32,7 @@ export async function listContainers(
   options: { all?: boolean } = {},
 ): Promise<ContainerSummary[]> {
   const states = await context.runtime.list(options)
+  if (options.all === true) sweepNames(context.home, new Set(states.map(({ id }) => id)))
   const names = readNamesById(context.home)
   return states
     .map((state) => summarize(state, names.get(state.id) ?? ''))

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { exampleConfig } from './example-config.test.fixture.ts'
 import { parseConfig } from './parse-config.ts'
-import { exampleConfig } from './testing/example-config.ts'
 
 test('a config survives being written and read', () => {
   const config = { ...exampleConfig(), annotations: { 'org.example.a': 'b' } }

@@ -1,8 +1,8 @@
 import type { IdMappingPlan } from '@cromwell/ns-native'
 import { expect, test } from 'vitest'
+import { exampleConfig } from './example-config.test.fixture.ts'
 import { type LaunchContext, planLaunch } from './plan-launch.ts'
 import type { RuntimeConfig } from './runtime-spec.ts'
-import { exampleConfig } from './testing/example-config.ts'
 
 const idMapping: IdMappingPlan = {
   kind: 'single',

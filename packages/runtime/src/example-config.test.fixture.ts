@@ -1,4 +1,4 @@
-import type { RuntimeConfig } from '../runtime-spec.ts'
+import type { RuntimeConfig } from './runtime-spec.ts'
 
 /** A bundle's config.json as an engine would write it, for tests to vary. */
 export function exampleConfig(): RuntimeConfig {
