@@ -119,10 +119,10 @@ describe('fileCredentials', () => {
       password('general', 'https://index.docker.io/v1/'),
       password('file', '1'),
     ])
-    expect(calls).toEqual([
-      'special a.example',
-      'general https://index.docker.io/v1/',
+    expect(calls.sort()).toEqual([
       'general c.example',
+      'general https://index.docker.io/v1/',
+      'special a.example',
     ])
   })
 

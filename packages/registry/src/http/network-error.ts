@@ -40,6 +40,12 @@ const CUT: Diagnosis = {
   temporary: true,
 }
 
+const NOT_HTTP: Diagnosis = {
+  code: 'ERR_REGISTRY_PROTOCOL',
+  why: 'its answer is not HTTP',
+  hint: 'check the port: something else than a registry may listen there',
+}
+
 const DIAGNOSES: Record<string, Diagnosis> = {
   ENOTFOUND: NO_SUCH_NAME,
   EAI_AGAIN: NO_SUCH_NAME,
@@ -83,6 +89,11 @@ const DIAGNOSES: Record<string, Diagnosis> = {
   ),
 }
 
+/** undici puts what it could not parse, which may be anything, into its error. */
+function printable(error: unknown): unknown {
+  return isParserError(error) && error instanceof Error ? new Error(error.message) : error
+}
+
 const NO_TLS = /wrong version number|packet length too long|record layer|http request/i
 
 /** Whether the other side answered a TLS greeting with something that is not TLS. */
@@ -108,7 +119,7 @@ export function networkError(error: unknown, request: FailedRequest): RegistryEr
     method,
     url: href,
     temporary,
-    cause: error,
+    cause: printable(error),
   })
 }
 
@@ -116,6 +127,7 @@ function diagnose(error: unknown): Diagnosis {
   if (isNotTls(error)) {
     return tls('it does not speak TLS', 'if it is meant to be plain HTTP, list it in `plainHttp`')
   }
+  if (isParserError(error)) return NOT_HTTP
   for (const { code } of chainOf(error)) {
     const known = DIAGNOSES[code] ?? diagnoseFamily(code)
     if (known !== undefined) return known
@@ -124,11 +136,11 @@ function diagnose(error: unknown): Diagnosis {
   return unreachable(why, NETWORK_HINT)
 }
 
+function isParserError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'HTTPParserError'
+}
+
 function diagnoseFamily(code: string): Diagnosis | undefined {
-  if (code.startsWith('HPE_')) {
-    const hint = 'check the port: something else than a registry may listen there'
-    return { code: 'ERR_REGISTRY_PROTOCOL', why: 'its answer is not HTTP', hint }
-  }
   if (/^(?:EPROTO|ERR_SSL_|ERR_TLS_|CERT_|UND_ERR_PRX_TLS)/.test(code)) {
     return tls(`the TLS handshake failed (${code})`)
   }

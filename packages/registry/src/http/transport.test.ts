@@ -293,7 +293,7 @@ async function tunnel(target: URL, asked: IncomingMessage[]): Promise<string> {
     })
     upstream.on('error', () => socket.destroy())
     socket.on('error', () => upstream.destroy())
-    open.push({ close: () => upstream.destroy() })
+    open.push({ close: () => upstream.destroy() }, { close: () => socket.destroy() })
   })
   return `127.0.0.1:${await listen(server)}`
 }

@@ -16,6 +16,7 @@ import {
   ANNOTATIONS,
   entryReference,
   namedEntry,
+  namelessDescriptor,
   readIndexEntries,
   replaceEntry,
 } from './layout-index.ts'
@@ -106,7 +107,7 @@ function findImage(
   const entry = findEntry(directory, reference)
   if (entry === undefined) return undefined
   const resolvedDigest = entry.annotations?.[ANNOTATIONS.resolvedDigest] ?? entry.digest
-  const found = readImageManifest(directory, entry, platform ?? hostPlatform())
+  const found = readImageManifest(directory, namelessDescriptor(entry), platform ?? hostPlatform())
   const configBytes = found && readBlob(directory, found.manifest.config)
   if (found === undefined || configBytes === undefined) return undefined
   const image = assembleImage({ reference, ...found, configBytes, resolvedDigest })
@@ -161,7 +162,8 @@ function listEntries(directory: string): StoredImageEntry[] {
     const reference = entryReference(manifest)
     if (reference === undefined) return []
     const resolvedDigest = manifest.annotations?.[ANNOTATIONS.resolvedDigest] ?? manifest.digest
-    return [{ reference, name: familiarName(reference), manifest, resolvedDigest }]
+    const descriptor = namelessDescriptor(manifest)
+    return [{ reference, name: familiarName(reference), manifest: descriptor, resolvedDigest }]
   })
 }
 

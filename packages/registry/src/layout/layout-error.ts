@@ -6,6 +6,7 @@ const REASONS: Record<string, [why: string, hint: string]> = {
   EACCES: ['permission denied', 'check who owns the directory'],
   EPERM: ['not permitted', 'check who owns the directory'],
   EROFS: ['the file system is read-only', 'keep images elsewhere'],
+  EEXIST: ['a file is in the way', 'remove what is in the way'],
   ENOTDIR: ['a part of the path is not a directory', 'remove what is in the way'],
   ELOOP: ['it is a symbolic link', 'remove what is in the way'],
 }

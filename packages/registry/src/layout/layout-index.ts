@@ -66,6 +66,15 @@ export function namedEntry(
   }
 }
 
+/** The entry without the annotations of {@link namedEntry}: the descriptor that was named. */
+export function namelessDescriptor(entry: Descriptor): Descriptor {
+  const { annotations = {}, ...descriptor } = entry
+  const own = new Set<string>(Object.values(ANNOTATIONS))
+  const others = Object.entries(annotations).filter(([key]) => !own.has(key))
+  if (others.length === 0) return descriptor
+  return { ...descriptor, annotations: Object.fromEntries(others) }
+}
+
 /** Replace what the name stood for; undefined removes the name. Returns whether the name was there before. */
 export async function replaceEntry(
   directory: string,

@@ -67,6 +67,9 @@ export function distorted(answer: Answer, fault: Fault | undefined): Answer {
   }
 }
 
+/** What was written before a cut shall arrive: a reset overtakes data that was not read yet. */
+const CUT_DELAY_MS = 20
+
 /** Write the answer, or as much of it as the fault lets through. Resolves to the bytes of body sent. */
 export async function sendAnswer(
   response: ServerResponse,
@@ -88,7 +91,10 @@ export async function sendAnswer(
     case 'stall': {
       const part = body.subarray(0, fault.afterBytes)
       await new Promise<void>((resolve) => response.write(part, () => resolve()))
-      if (fault.type === 'cut') response.destroy()
+      if (fault.type === 'cut') {
+        await sleep(CUT_DELAY_MS)
+        response.destroy()
+      }
       return part.byteLength
     }
     case 'drip':

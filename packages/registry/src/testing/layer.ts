@@ -122,8 +122,8 @@ function* entriesOf(tree: LayerTree, parents: boolean): Generator<TarEntry> {
   const made = new Set<string>()
   for (const [path, value] of Object.entries(tree)) {
     const clean = path.replace(/^\.?\/+/, '').replace(/\/+$/, '')
-    if (parents) yield* missingParents(clean, made)
     const entry = typeof value === 'string' || value instanceof Uint8Array ? file(value) : value
+    if (parents) yield* missingParents(entry.kind === 'opaque' ? `${clean}/` : clean, made)
     if (entry.kind === 'directory') made.add(clean)
     yield toTarEntry(clean, entry)
   }
