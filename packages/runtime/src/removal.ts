@@ -1,7 +1,7 @@
-import { chmodSync, lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { isAbandoned } from './creating-directory.ts'
 import { RuntimeError } from './errors.ts'
-import { CREATING_PREFIX } from './reservation.ts'
 import { isErrno } from './small-file.ts'
 
 /** How a directory tree is removed; replaceable where its files belong to ids that only a user namespace can act for. */
@@ -9,9 +9,6 @@ export type RemoveTree = (directory: string) => Promise<void>
 
 /** Prefix of directories that are no longer containers. */
 export const REMOVING_PREFIX = '.removing-'
-
-/** A reservation takes well under a millisecond; what is older than this was given up. */
-const ABANDONED_AFTER_MS = 60_000
 
 /**
  * The RemoveTree for trees that belong to the caller. Directories that their owner may not enter,
@@ -66,9 +63,7 @@ export async function sweep(
     const path = `${root}/${name}`
     try {
       if (name.startsWith(REMOVING_PREFIX)) await removeTree(path)
-      else if (name.startsWith(CREATING_PREFIX) && isAbandoned(path)) {
-        rmSync(path, { recursive: true, force: true })
-      }
+      else if (isAbandoned(root, name)) rmSync(path, { recursive: true, force: true })
     } catch {
       // The next command tries again.
     }
@@ -83,8 +78,4 @@ export function readNames(directory: string): string[] {
     if (isErrno(error, 'ENOENT')) return []
     throw error
   }
-}
-
-function isAbandoned(path: string): boolean {
-  return Date.now() - statSync(path).mtimeMs > ABANDONED_AFTER_MS
 }

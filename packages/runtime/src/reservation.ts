@@ -1,8 +1,8 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
-import { type ProcessIdentity, readProcessIdentity } from '@cromwell/pidstore'
 import { syncDirectory } from './atomic-file.ts'
 import { type ContainerFiles, containerFiles } from './container-files.ts'
 import { assertContainerId } from './container-id.ts'
+import { creatingName, ownIdentity } from './creating-directory.ts'
 import { RuntimeError } from './errors.ts'
 import { OCI_VERSION } from './runtime-spec.ts'
 import { isErrno } from './small-file.ts'
@@ -27,9 +27,6 @@ export interface Reservation {
   state: StateFile
 }
 
-/** Prefix of directories that are not containers yet. */
-export const CREATING_PREFIX = '.creating-'
-
 /**
  * Make a container's directory appear, state file and all, in one step (rename), so that a crash at
  * any instant leaves either nothing or a container that is known to be half-made.
@@ -39,7 +36,7 @@ export function reserve(root: string, options: ReserveOptions): Reservation {
   assertContainerId(options.id)
   const files = containerFiles(root, options.id)
   const state = initialState(files, options)
-  const temporary = `${root}/${CREATING_PREFIX}${options.id}-${process.pid}`
+  const temporary = `${root}/${creatingName(options.id, state.creator)}`
   try {
     mkdirSync(root, { recursive: true, mode: 0o700 })
     rmSync(temporary, { recursive: true, force: true })
@@ -64,16 +61,6 @@ function initialState(files: ContainerFiles, options: ReserveOptions): StateFile
     removeOnExit: options.removeOnExit ?? false,
     creator: ownIdentity(),
   }
-}
-
-function ownIdentity(): ProcessIdentity {
-  const identity = readProcessIdentity(process.pid)
-  if (identity !== undefined) return identity
-  // Only a /proc of another pid namespace has no entry for the process that asks.
-  throw new RuntimeError('ERR_RUNTIME_STATE', 'cannot find this process in /proc', {
-    path: '/proc',
-    hint: 'mount the /proc of this pid namespace',
-  })
 }
 
 function reserveError(id: string, files: ContainerFiles, cause: unknown): RuntimeError {

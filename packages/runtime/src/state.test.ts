@@ -10,9 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { openPidStore } from '@cromwell/pidstore'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { creatingName, ownIdentity } from './creating-directory.ts'
 import { openRuntime, type Runtime } from './runtime.ts'
 
 // No container is started here: what counts is what is found on disk, and whether its processes live.
@@ -79,12 +80,15 @@ test('a container whose creator died before it ever ran is swept by the next lis
 
 test('what was abandoned while being made or removed is swept, what is in the making is not', async () => {
   mkdirSync(join(root, '.removing-x', 'upper'), { recursive: true })
-  mkdirSync(join(root, '.creating-new'))
-  mkdirSync(join(root, '.creating-old'))
-  utimesSync(join(root, '.creating-old'), 0, 0)
   mkdirSync(join(root, 'half-removed'))
+  const own = ownIdentity()
+  const place = (change: object) => join(root, creatingName('x', { ...own, ...change }))
+  const kept = [place({}), place({ bootId: 'f'.repeat(36) })]
+  const swept = [place({ startTime: 1 }), place({ bootId: 'e'.repeat(36) })]
+  for (const path of [...kept, ...swept]) mkdirSync(path)
+  utimesSync(swept[1] ?? '', 0, 0)
   expect(await runtime.list({ all: true })).toEqual([])
-  expect(readdirSync(root)).toEqual(['.creating-new'])
+  expect(readdirSync(root).sort()).toEqual(kept.map((path) => basename(path)).sort())
 })
 
 test('a container with a live process runs', async () => {
