@@ -1,0 +1,159 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { type IdMappingPlan, selectIdMapping } from '@cromwell/ns-native'
+import { hostPrograms } from '@cromwell/test-support'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { exampleConfig } from './example-config.test.fixture.ts'
+import { removeOwnTree } from './removal.ts'
+import { openRuntime, type Runtime } from './runtime.ts'
+import { type RuntimeConfig, SECCOMP_ANNOTATION } from './runtime-spec.ts'
+
+let directory: string
+let runtime: Runtime
+let idMapping: IdMappingPlan
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'cromwell-runtime-'))
+  runtime = openRuntime({ root: join(directory, 'containers'), pidsDir: join(directory, 'pids') })
+  const ids = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  const ownMap = readFileSync('/proc/self/uid_map', 'utf8')
+  idMapping = selectIdMapping({ ...ids, userName: 'nobody', subuid: '', subgid: '', ownMap })
+  for (const { path, content, mode } of hostPrograms(['sh', 'cat', 'sleep', 'ls'])) {
+    mkdirSync(join(directory, 'bundle', 'rootfs', path, '..'), { recursive: true })
+    writeFileSync(join(directory, 'bundle', 'rootfs', path), content, { mode })
+  }
+})
+afterAll(() => removeOwnTree(directory))
+
+test('a bundle is run, has a state while it runs, and one after', async () => {
+  const reservation = reserve('one', sh('cat /proc/sys/kernel/hostname; exec sleep 0.2'), {
+    'org.example.a': 'b',
+  })
+  const container = await runtime.run(reservation, { idMapping, stdio: ['ignore', 'pipe', 'pipe'] })
+  expect(await runtime.state('one')).toMatchObject({
+    ociVersion: '1.2.0',
+    id: 'one',
+    status: 'running',
+    pid: container.pid,
+    bundle: join(directory, 'bundle'),
+    annotations: { 'org.example.a': 'b' },
+  })
+  const [output, status] = await Promise.all([
+    container.stdio.stdout === undefined ? '' : text(container.stdio.stdout),
+    container.wait(),
+  ])
+  expect(output).toBe('box\n')
+  expect(status).toMatchObject({ exitCode: 0, signal: null })
+  const state = await runtime.state('one')
+  expect(state).toMatchObject({ status: 'stopped', exitCode: 0 })
+  expect(Date.parse(state.finishedAt ?? '')).toBeGreaterThanOrEqual(
+    Date.parse(state.startedAt ?? ''),
+  )
+  expect(readdirSync(join(directory, 'pids'))).toEqual([])
+  await runtime.delete('one')
+})
+
+test('a signal that ended it is in its state', async () => {
+  const reservation = reserve('killed', ['sleep', '60'])
+  const container = await runtime.run(reservation, { idMapping, stdio: ignored })
+  await runtime.kill('killed', 'SIGTERM')
+  expect(await container.wait()).toMatchObject({ exitCode: null, signal: 'SIGTERM' })
+  expect(await runtime.state('killed')).toMatchObject({ status: 'stopped', signal: 'SIGTERM' })
+  await runtime.delete('killed')
+})
+
+test('what cannot be started leaves nothing', async () => {
+  const running = runtime.run(reserve('never', ['/no/such']), { idMapping, stdio: ignored })
+  await expect(running).rejects.toMatchObject({ code: 'ERR_NS_EXEC' })
+  const refused = runtime.run(
+    reserve('refused', ['true'], {}, (config) => {
+      config.mounts?.push({ destination: '/x', type: 'ext4' })
+    }),
+    { idMapping, stdio: ignored },
+  )
+  await expect(refused).rejects.toMatchObject({ code: 'ERR_RUNTIME_UNSUPPORTED' })
+  expect(await runtime.list({ all: true })).toEqual([])
+  expect(readdirSync(join(directory, 'containers'))).toEqual([])
+})
+
+test('a bundle without config.json is an error with the path', async () => {
+  const bundle = join(directory, 'nothing')
+  const running = runtime.run(runtime.reserve({ id: 'none', bundle }), { stdio: ignored })
+  await expect(running).rejects.toMatchObject({
+    code: 'ERR_RUNTIME_BUNDLE',
+    path: join(bundle, 'config.json'),
+  })
+})
+
+test('the seccomp filter that the bundle asks for by name is installed', async () => {
+  const seccomp = async (annotations: Record<string, string>) => {
+    const reservation = reserve('filtered', ['cat', '/proc/self/status'], {}, (config) => {
+      config.annotations = annotations
+    })
+    const container = await runtime.run(reservation, {
+      idMapping,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const { stdout } = container.stdio
+    const status = stdout === undefined ? '' : await text(stdout)
+    await container.wait()
+    await runtime.delete('filtered')
+    return /^Seccomp:\t(\d)$/m.exec(status)?.[1]
+  }
+  expect(await seccomp({ [SECCOMP_ANNOTATION]: 'default' })).toBe('2')
+  expect(await seccomp({})).toBe('0')
+  await expect(seccomp({ [SECCOMP_ANNOTATION]: 'other' })).rejects.toMatchObject({
+    code: 'ERR_RUNTIME_UNSUPPORTED',
+  })
+})
+
+test('a container that is to be removed takes its directory and more with it', async () => {
+  const extra = join(directory, 'extra')
+  writeFileSync(extra, '')
+  writeConfig(sh('exit 3'))
+  const bundle = join(directory, 'bundle')
+  const reservation = runtime.reserve({ id: 'brief', bundle, removeOnExit: true })
+  const options = { idMapping, stdio: ignored, alsoRemove: [extra] }
+  const container = await runtime.run(reservation, options)
+  expect((await container.wait()).exitCode).toBe(3)
+  expect(existsSync(reservation.directory)).toBe(false)
+  expect(existsSync(extra)).toBe(false)
+  await expect(runtime.state('brief')).rejects.toMatchObject({ code: 'ERR_RUNTIME_NOT_FOUND' })
+})
+
+const ignored = ['ignore', 'ignore', 'ignore'] as const
+
+function sh(script: string): string[] {
+  return ['sh', '-c', script]
+}
+
+function reserve(
+  id: string,
+  args: string[],
+  annotations: Record<string, string> = {},
+  change: (config: RuntimeConfig) => void = () => {},
+) {
+  writeConfig(args, change)
+  return runtime.reserve({ id, bundle: join(directory, 'bundle'), annotations })
+}
+
+function writeConfig(args: string[], change: (config: RuntimeConfig) => void = () => {}): void {
+  const config = exampleConfig()
+  config.process = { ...config.process, args, user: { uid: 0, gid: 0 } }
+  config.linux = {
+    ...config.linux,
+    uidMappings: [...idMapping.uidMappings],
+    gidMappings: [...idMapping.gidMappings],
+  }
+  change(config)
+  writeFileSync(join(directory, 'bundle', 'config.json'), JSON.stringify(config))
+}
