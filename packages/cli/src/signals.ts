@@ -62,7 +62,12 @@ export async function interruptibly<T>(work: (signal: AbortSignal) => Promise<T>
   }
 }
 
-const INTERRUPTING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const INTERRUPTING: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
+/** Whether a signal asks for an end. */
+export function isInterrupting(signal: NodeJS.Signals): boolean {
+  return INTERRUPTING.includes(signal)
+}
 
 /** One name a number: SIGIOT is SIGABRT, SIGPOLL is SIGIO. */
 function distinctSignals(): NodeJS.Signals[] {

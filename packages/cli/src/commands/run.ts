@@ -3,7 +3,7 @@ import { Option } from 'clipanion'
 import { CliCommand } from '../command.ts'
 import { createEngineDisplay, type EngineDisplay } from '../engine-display.ts'
 import { CliError } from '../errors.ts'
-import { holdInForeground } from '../foreground.ts'
+import { runInForeground } from '../foreground.ts'
 import { openEngine } from '../open-engine.ts'
 import { restoreTerminalOnExit } from '../restore-terminal.ts'
 import { parseRunFlags } from '../run-flags.ts'
@@ -77,19 +77,21 @@ export class RunCommand extends CliCommand {
     const display = this.#display(options)
     const engine = await openEngine(environment, display.onEvent)
     const terminal = this.tty ? ownTerminal() : undefined
-    const container = await interruptibly((signal) =>
-      engine.run({
-        ...options,
-        terminal: this.tty ? (terminal?.size() ?? DEFAULT_SIZE) : undefined,
-        stdio: this.detach ? undefined : [this.interactive ? 0 : 'ignore', 1, 2],
-        signal,
-      }),
-    ).finally(display.end)
+    const start = (signal: AbortSignal) =>
+      engine
+        .run({
+          ...options,
+          terminal: this.tty ? (terminal?.size() ?? DEFAULT_SIZE) : undefined,
+          stdio: this.detach ? undefined : [this.interactive ? 0 : 'ignore', 1, 2],
+          signal,
+        })
+        .finally(display.end)
     if (this.detach) {
-      out.write(`${container.id}\n`)
+      out.write(`${(await interruptibly(start)).id}\n`)
       return 0
     }
-    return holdInForeground(container, {
+    return runInForeground({
+      start,
       terminalSize: terminal?.size,
       suspendable: !this.interactive,
     })
