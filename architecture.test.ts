@@ -31,7 +31,7 @@ const PROGRAMS = new Set(['packages/engine/src/unpack-worker.ts'])
 
 /** What only `cli` and {@link PROGRAMS} may do: print, exit, read the process's surroundings, catch its signals. */
 const OWNS_THE_PROCESS =
-  /\bprocess\.(?:exit|stdout|stderr|stdin|argv|env|cwd|on|once|exitCode|abort)\b|\bconsole\.|\bhomedir\(/
+  /(?<![.\w])process\.(?:(?:exit|stdout|stderr|stdin|argv|env|on|once|exitCode|abort)\b|cwd\()|\bconsole\.|\bhomedir\(/
 
 interface SourceFile {
   package: string

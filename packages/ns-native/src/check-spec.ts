@@ -113,28 +113,28 @@ function checkMount(mount: Mount, pointer: string, namespaces: Set<string>): voi
   if (mount.shmSizeBytes !== undefined) checkInteger(mount.shmSizeBytes, `${pointer}/shmSizeBytes`)
 }
 
-function checkProcess(process: ProcessSpec): void {
-  check(process.args.length > 0, '/process/args', 'must name a program')
-  each(process.args, '/process/args', checkText)
-  each(process.env, '/process/env', (entry, at) => {
+function checkProcess(program: ProcessSpec): void {
+  check(program.args.length > 0, '/process/args', 'must name a program')
+  each(program.args, '/process/args', checkText)
+  each(program.env, '/process/env', (entry, at) => {
     checkText(entry, at)
     check(entry.indexOf('=') > 0, at, 'must have the form KEY=value')
   })
-  checkPath(process.cwd, '/process/cwd')
-  checkInteger(process.uid, '/process/uid', U32_MAX - 1)
-  checkInteger(process.gid, '/process/gid', U32_MAX - 1)
+  checkPath(program.cwd, '/process/cwd')
+  checkInteger(program.uid, '/process/uid', U32_MAX - 1)
+  checkInteger(program.gid, '/process/gid', U32_MAX - 1)
   const groups = '/process/additionalGids'
-  check(process.additionalGids.length <= GROUPS_MAX, groups, `has more than ${GROUPS_MAX} entries`)
-  each(process.additionalGids, groups, (gid, at) => checkInteger(gid, at, U32_MAX - 1))
-  checkInteger(process.umask, '/process/umask', 0o777)
-  if (process.terminal !== undefined) {
-    checkInteger(process.terminal.columns, '/process/terminal/columns', 0xffff)
-    checkInteger(process.terminal.rows, '/process/terminal/rows', 0xffff)
+  check(program.additionalGids.length <= GROUPS_MAX, groups, `has more than ${GROUPS_MAX} entries`)
+  each(program.additionalGids, groups, (gid, at) => checkInteger(gid, at, U32_MAX - 1))
+  checkInteger(program.umask, '/process/umask', 0o777)
+  if (program.terminal !== undefined) {
+    checkInteger(program.terminal.columns, '/process/terminal/columns', 0xffff)
+    checkInteger(program.terminal.rows, '/process/terminal/rows', 0xffff)
   }
-  each(process.capabilities, '/process/capabilities', (name, at) =>
+  each(program.capabilities, '/process/capabilities', (name, at) =>
     check(Object.hasOwn(CAPABILITIES, name), at, `unknown capability ${show(name)}`),
   )
-  checkSeccomp(process.seccomp)
+  checkSeccomp(program.seccomp)
 }
 
 function checkSeccomp(program: Uint8Array | undefined): void {

@@ -128,14 +128,14 @@ function sizeOf(mount: Mount): number {
   return mount.type === 'dev' ? (mount.shmSizeBytes ?? 0) : 0
 }
 
-function encodeProcess(process: ProcessSpec): WireRecord[] {
-  const { terminal, seccomp } = process
+function encodeProcess(program: ProcessSpec): WireRecord[] {
+  const { terminal, seccomp } = program
   const capabilities = Buffer.alloc(8)
-  capabilities.writeBigUInt64LE(capabilityBits(process.capabilities))
+  capabilities.writeBigUInt64LE(capabilityBits(program.capabilities))
   return [
     ...texts(RECORD.ARGUMENT, ...process.args),
     ...texts(RECORD.ENVIRONMENT, ...process.env),
-    ...texts(RECORD.CWD, process.cwd),
+    ...texts(RECORD.CWD, program.cwd),
     { type: RECORD.GROUPS, payload: u32(...process.additionalGids) },
     ...(terminal === undefined
       ? []

@@ -124,23 +124,23 @@ function planRoot(config: RuntimeConfig, context: LaunchContext): RootSpec {
   }
 }
 
-function planProcess(process: ProcessConfig, seccomp: Uint8Array | undefined): ProcessSpec {
-  const { user, consoleSize } = process
+function planProcess(program: ProcessConfig, seccomp: Uint8Array | undefined): ProcessSpec {
+  const { user, consoleSize } = program
   const size =
     consoleSize === undefined
       ? DEFAULT_TERMINAL
       : { columns: consoleSize.width, rows: consoleSize.height }
   return {
-    args: process.args,
-    env: process.env ?? [],
-    cwd: process.cwd,
+    args: program.args,
+    env: program.env ?? [],
+    cwd: program.cwd,
     uid: user.uid,
     gid: user.gid,
     additionalGids: user.additionalGids ?? [],
     umask: user.umask ?? DEFAULT_UMASK,
-    ...(process.terminal === true ? { terminal: size } : {}),
-    capabilities: planCapabilities(process.capabilities ?? {}, user.uid),
-    noNewPrivileges: process.noNewPrivileges ?? false,
+    ...(program.terminal === true ? { terminal: size } : {}),
+    capabilities: planCapabilities(program.capabilities ?? {}, user.uid),
+    noNewPrivileges: program.noNewPrivileges ?? false,
     ...(seccomp === undefined ? {} : { seccomp }),
   }
 }
