@@ -1,4 +1,4 @@
-import { rootCertificates } from 'node:tls'
+import * as tls from 'node:tls'
 import type { Dispatcher } from 'undici'
 import type { TransportOptions } from './transport.ts'
 
@@ -15,7 +15,7 @@ export async function createDispatcher(options: TransportOptions): Promise<Dispa
   const { Agent, ProxyAgent } = await import('undici')
   const timeout = options.timeouts?.connectMs ?? 15_000
   const trust =
-    options.ca === undefined ? {} : { ca: [...rootCertificates, ...[options.ca].flat()] }
+    options.ca === undefined ? {} : { ca: [...defaultAuthorities(), ...[options.ca].flat()] }
   const pools = new Map<string | undefined, Dispatcher>()
 
   function openPool(proxy: string | undefined): Dispatcher {
@@ -34,4 +34,14 @@ export async function createDispatcher(options: TransportOptions): Promise<Dispa
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
     },
   }
+}
+
+/**
+ * Giving `ca` replaces Node's authorities, so they are given again. Node 22.15 and later also tells those
+ * of NODE_EXTRA_CA_CERTS; before, who uses both must pass those too.
+ */
+function defaultAuthorities(): readonly string[] {
+  const get: unknown = Reflect.get(tls, 'getCACertificates')
+  const found: unknown = typeof get === 'function' ? get('default') : undefined
+  return Array.isArray(found) ? found : tls.rootCertificates
 }

@@ -1,4 +1,6 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -236,6 +238,28 @@ describe('pull, when transfers break', () => {
     })
     expect(rangesOf(registry, big)).toEqual([undefined, `bytes=${2 * MIB}-${big.size - 1}`])
     await expectBlobs(big)
+  })
+
+  it('goes on after the process was killed in the middle', async () => {
+    const registry = await start()
+    registry.addFault({ on: 'blob', path: big.digest, type: 'stall', afterBytes: 2 * MIB })
+    const built = new URL('../../dist/index.js', import.meta.url).href
+    const script = `
+      import { createRegistryClient, openImageLayout, pull } from '${built}'
+      const layout = openImageLayout(${JSON.stringify(directory)})
+      const onEvent = (e) => console.log(JSON.stringify(e))
+      await pull('${registry.host}/library/app:1', layout, { client: createRegistryClient(), onEvent })`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script])
+    const partial = join(directory, 'partial', big.digest.replace(':', '-'))
+    // Bytes are written half a mebibyte at a time, so that some are on disk while the transfer stalls.
+    while ((await sizeOf(partial)) < MIB) await new Promise((resolve) => setTimeout(resolve, 10))
+    child.kill('SIGKILL')
+    await once(child, 'close')
+    const { result, events } = await pulled(registry)
+    expect(result.status).toBe('downloaded')
+    const started = events.find((e) => e.type === 'layer-start' && e.digest === big.digest)
+    expect(started).toMatchObject({ offset: expect.toSatisfy((offset) => offset >= MIB) })
+    await expectBlobs(big, small)
   })
 
   it('starts again where the registry has no ranges, or wrong ones', async () => {
@@ -490,6 +514,13 @@ function rangesOf(registry: TestRegistry, layer: TestLayer) {
 
 function typesOf(events: PullEvent[]): string[] {
   return events.map(({ type }) => type)
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  )
 }
 
 /** Bytes that look random and are the same each time. */
