@@ -339,6 +339,14 @@ describe('devices, FIFOs and extended attributes', () => {
     expect(readdirSync(target)).toEqual(['f'])
   })
 
+  test('a hard link to a device that was skipped is skipped too', async () => {
+    const target = temporaryDirectory()
+    const { skipped } = await apply([...special, hardlink('zero', 'null')], target)
+    expect(skipped.at(-1)).toMatchObject({ entry: 'zero', reason: 'its target was skipped' })
+    await apply([...special, file('null', 'x'), hardlink('zero', 'null')], target)
+    expect(readdirSync(target)).toEqual(['null', 'zero'])
+  })
+
   test('FIFOs are made, and devices where the kernel lets us', async () => {
     const target = temporaryDirectory()
     const { skipped } = await apply(special, target, { native: programNativeFs })

@@ -7,6 +7,7 @@ import type { Ownership } from './metadata.ts'
 import type { NativeFs } from './native-fs.ts'
 import type { SkippedItem } from './skipped.ts'
 import { TarReader } from './tar-reader.ts'
+import { explainWriteError } from './write-error.ts'
 
 /** How {@link applyLayer} unpacks. */
 export interface ApplyLayerOptions {
@@ -63,14 +64,7 @@ export async function applyLayer(
   const { signal, onProgress, expectDiffId } = options
   signal?.throwIfAborted()
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const writer = new LayerWriter({
-    directory,
-    lowerDirs: options.lowerDirs ?? [],
-    inPlace: options.whiteouts === 'apply',
-    ownership: options.ownership,
-    native: options.native,
-    limits,
-  })
+  const writer = openWriter(directory, options, limits)
   try {
     const reader = new TarReader(writer, limits)
     const hash = createHash('sha256')
@@ -92,6 +86,21 @@ export async function applyLayer(
     return { diffId, entries, bytes, skipped: skipped.items, skippedTotal: skipped.total }
   } finally {
     writer.close()
+  }
+}
+
+function openWriter(directory: string, options: ApplyLayerOptions, limits: Limits): LayerWriter {
+  try {
+    return new LayerWriter({
+      directory,
+      lowerDirs: options.lowerDirs ?? [],
+      inPlace: options.whiteouts === 'apply',
+      ownership: options.ownership,
+      native: options.native,
+      limits,
+    })
+  } catch (error) {
+    throw explainWriteError(error)
   }
 }
 

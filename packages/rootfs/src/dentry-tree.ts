@@ -1,4 +1,4 @@
-import { type ByteString, printable } from './byte-string.ts'
+import type { ByteString } from './byte-string.ts'
 import { Dentry, type LowerEntry } from './dentry.ts'
 import { enforceLimit, type Limits } from './limits.ts'
 
@@ -30,7 +30,9 @@ export class DentryTree {
   child(directory: Dentry, name: ByteString): Dentry {
     const known = directory.children.get(name)
     if (known !== undefined) return known
-    enforceLimit(this.#limits, 'depth', directory.depth + 1, printable(directory.path))
+    if (directory.depth >= this.#limits.depth) {
+      enforceLimit(this.#limits, 'depth', directory.depth + 1, directory.path)
+    }
     const lower =
       directory.lower?.kind === 'directory' ? this.#source.find(directory, name) : undefined
     const child = new Dentry(directory, name, lower)
@@ -64,7 +66,7 @@ export class DentryTree {
         current = next
         continue
       }
-      enforceLimit(this.#limits, 'linkHops', ++hops, printable(next.path))
+      if (++hops > this.#limits.linkHops) enforceLimit(this.#limits, 'linkHops', hops, next.path)
       if (target.startsWith('/')) current = this.root
       for (const part of target.split('/').toReversed()) pending.push(part)
     }

@@ -1,5 +1,4 @@
 import type { ByteString } from './byte-string.ts'
-import { printable } from './byte-string.ts'
 import { enforceLimit, type Limits } from './limits.ts'
 
 /**
@@ -15,7 +14,7 @@ export function splitEntryName(name: ByteString, limits: Limits): ByteString[] {
       continue
     }
     if (component.length > limits.componentBytes) {
-      enforceLimit(limits, 'componentBytes', component.length, printable(name))
+      enforceLimit(limits, 'componentBytes', component.length, name)
     }
     components.push(component)
   }

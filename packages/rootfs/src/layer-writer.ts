@@ -1,21 +1,9 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  symlinkSync,
-  writeSync,
-} from 'node:fs'
-import { type ByteString, encodePath, printable, toFsPath } from './byte-string.ts'
-import { copyFile } from './copy-file.ts'
-import type { Dentry } from './dentry.ts'
+import { chmodSync, closeSync, fstatSync, mkdirSync, writeSync } from 'node:fs'
+import { encodePath, toFsPath } from './byte-string.ts'
 import { DentryTree } from './dentry-tree.ts'
 import { DirectoryHandles } from './directory-handles.ts'
+import { EntryMaker, type OpenFile } from './entry-maker.ts'
 import { splitEntryName } from './entry-name.ts'
-import { RootfsError } from './errors.ts'
 import { InPlaceLower } from './in-place-lower.ts'
 import { enforceLimit, type Limits } from './limits.ts'
 import { MergedLower } from './merged-lower.ts'
@@ -23,7 +11,6 @@ import { MetadataWriter, type Ownership } from './metadata.ts'
 import type { NativeFs } from './native-fs.ts'
 import { writeWhiteouts } from './overlay-whiteouts.ts'
 import { SkippedItems } from './skipped.ts'
-import { describeSpecialFile, makeSpecialFile, type SpecialFile } from './special-file.ts'
 import type { TarEntry } from './tar-entry.ts'
 import type { TarSink } from './tar-reader.ts'
 import { UpperTree } from './upper-tree.ts'
@@ -42,8 +29,6 @@ export interface LayerWriterOptions {
   limits: Limits
 }
 
-const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-
 /**
  * Writes the entries of one layer, synchronously: a thread hop per system call costs ten times the call.
  * Names are resolved in memory inside the merged tree; everything is then made relative to a descriptor of
@@ -59,17 +44,20 @@ export class LayerWriter implements TarSink {
   readonly #tree: DentryTree
   readonly #upper: UpperTree
   readonly #metadata: MetadataWriter
-  #open: { fd: number; path: string | Buffer; entry: TarEntry } | undefined
+  readonly #maker: EntryMaker
+  #open: OpenFile | undefined
 
   constructor(options: LayerWriterOptions) {
     const { directory, lowerDirs, inPlace, ownership, native, limits } = options
     this.#options = options
+    const merged = inPlace ? undefined : new MergedLower(lowerDirs, native)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#handles = new DirectoryHandles(toFsPath(encodePath(directory)))
     // A directory inherits setgid from its parent and hands it down; nothing may inherit a group here.
     if (!inPlace) chmodSync(`/proc/self/fd/${this.#handles.rootFd}`, 0o700)
-    this.#inPlaceLower = inPlace ? new InPlaceLower(this.#handles) : undefined
-    this.#tree = new DentryTree(this.#inPlaceLower ?? new MergedLower(lowerDirs, native), limits)
+    const lower = merged ?? new InPlaceLower(this.#handles)
+    this.#inPlaceLower = lower instanceof InPlaceLower ? lower : undefined
+    this.#tree = new DentryTree(lower, limits)
     this.#metadata = new MetadataWriter({
       ownership,
       native,
@@ -82,6 +70,16 @@ export class LayerWriter implements TarSink {
       metadata: this.#metadata,
       inPlace,
     })
+    this.#maker = new EntryMaker({
+      tree: this.#tree,
+      upper: this.#upper,
+      handles: this.#handles,
+      metadata: this.#metadata,
+      skipped: this.skipped,
+      native,
+      limits,
+      inPlace,
+    })
   }
 
   entry(entry: TarEntry): void {
@@ -89,7 +87,7 @@ export class LayerWriter implements TarSink {
     this.entries++
     this.bytes += entry.size
     enforceLimit(limits, 'entries', this.entries)
-    enforceLimit(limits, 'bytes', this.bytes, printable(entry.name))
+    enforceLimit(limits, 'bytes', this.bytes, entry.name)
     try {
       this.#apply({ ...entry, xattrs: storedXattrs(entry.xattrs) })
     } catch (error) {
@@ -142,7 +140,7 @@ export class LayerWriter implements TarSink {
     const components = splitEntryName(entry.name, this.#options.limits)
     const name = components.pop()
     if (name === undefined) {
-      this.#applyRoot(entry)
+      this.#maker.makeRoot(entry)
       return
     }
     const meaning = classifyName(entry, [...components, name])
@@ -156,119 +154,7 @@ export class LayerWriter implements TarSink {
     }
     const parent = this.#tree.resolve(components, true)
     if (meaning.meaning === 'opaque') this.#upper.hideContent(parent)
-    else if (meaning.meaning === 'entry') this.#make(entry, parent, name)
+    else if (meaning.meaning === 'entry') this.#open = this.#maker.make(entry, parent, name)
     else if (parent.kind === 'directory') this.#upper.hide(this.#tree.child(parent, meaning.target))
   }
-
-  #applyRoot(entry: TarEntry): void {
-    if (entry.type !== 'directory') {
-      const name = printable(entry.name)
-      throw new RootfsError(
-        'ERR_ROOTFS_ENTRY',
-        `cannot unpack ${name}: the root can only be a directory`,
-        {
-          entry: name,
-        },
-      )
-    }
-    this.#upper.ensureDirectory(this.#tree.root)
-    this.#upper.setMetadata(this.#tree.root, entry)
-  }
-
-  #make(entry: TarEntry, parent: Dentry, name: ByteString): void {
-    switch (entry.type) {
-      case 'file':
-        this.#makeFile(entry, parent, name)
-        break
-      case 'directory':
-        this.#upper.setMetadata(this.#upper.place(parent, name, 'directory'), entry)
-        break
-      case 'symlink':
-        this.#makeSymlink(entry, parent, name)
-        break
-      case 'hardlink':
-        this.#makeHardLink(entry, parent, name)
-        break
-      default:
-        this.#makeSpecial(entry, { ...entry, type: entry.type }, parent, name)
-    }
-  }
-
-  #makeFile(entry: TarEntry, parent: Dentry, name: ByteString): void {
-    const dentry = this.#upper.place(parent, name, 'other')
-    const path = this.#handles.path(parent, name)
-    this.#open = { fd: openSync(path, CREATE, 0o600), path, entry }
-    dentry.upper = 'other'
-  }
-
-  #makeSymlink(entry: TarEntry, parent: Dentry, name: ByteString): void {
-    const dentry = this.#upper.place(parent, name, 'symlink')
-    const path = this.#handles.path(parent, name)
-    symlinkSync(toFsPath(entry.linkName), path)
-    dentry.upper = 'symlink'
-    dentry.upperTarget = entry.linkName
-    this.#metadata.symlink(path, entry.name, entry)
-  }
-
-  /** A hard link has no metadata of its own, and never means what a symlink of its target's name points to. */
-  #makeHardLink(entry: TarEntry, parent: Dentry, name: ByteString): void {
-    const target = this.#tree.resolve(splitEntryName(entry.linkName, this.#options.limits), false)
-    if (target.kind === undefined) throw linkError(entry, 'is not there')
-    if (target.kind === 'directory') throw linkError(entry, 'is a directory')
-    const place = this.#tree.child(parent, name)
-    if (place === target) return
-    for (let d = target.parent; d !== undefined; d = d.parent) {
-      if (d === place) throw linkError(entry, 'is below the link')
-    }
-    if (target.upper === undefined && !this.#options.inPlace) {
-      this.#copyUp(target)
-      if (target.upper === undefined) return // a device that cannot be made here
-    }
-    const dentry = this.#upper.place(parent, name, target.kind)
-    const targetPath = this.#handles.path(target.parent ?? this.#tree.root, target.name)
-    linkSync(targetPath, this.#handles.path(parent, name)) // link(2) does not follow symlinks on Linux
-    dentry.upper = target.kind
-    dentry.upperTarget = target.target
-  }
-
-  #makeSpecial(entry: TarEntry, file: SpecialFile, parent: Dentry, name: ByteString): void {
-    const dentry = this.#upper.place(parent, name, 'other')
-    const path = this.#handles.path(parent, name)
-    const reason = makeSpecialFile(this.#options.native, path, file)
-    if (reason !== undefined) {
-      dentry.explicit = false
-      const what = file.type === 'fifo' ? 'fifo' : 'device'
-      this.skipped.add(entry.name, { what, detail: describeSpecialFile(file), reason })
-      return
-    }
-    dentry.upper = 'other'
-    this.#metadata.node(path, entry.name, entry)
-  }
-
-  /** A hard link needs its target in the same layer. */
-  #copyUp(dentry: Dentry): void {
-    const lower = dentry.visibleLower
-    const path = lower?.paths[0]
-    if (dentry.parent === undefined || lower === undefined || path === undefined) return
-    this.#upper.ensureDirectory(dentry.parent)
-    const target = this.#handles.path(dentry.parent, dentry.name)
-    const isCopied = copyFile({ path, stat: lower.stat }, target, dentry.path, {
-      native: this.#options.native,
-      metadata: this.#metadata,
-      skipped: this.skipped,
-      reflink: true,
-    })
-    if (!isCopied) return
-    dentry.upper = lower.kind
-    dentry.upperTarget = lower.target
-  }
-}
-
-function linkError(entry: TarEntry, why: string): RootfsError {
-  const name = printable(entry.name)
-  return new RootfsError(
-    'ERR_ROOTFS_LINK_TARGET',
-    `cannot link ${name} to ${printable(entry.linkName)}: the target ${why}`,
-    { entry: name },
-  )
 }

@@ -1,3 +1,4 @@
+import { type ByteString, printable } from './byte-string.ts'
 import { RootfsError } from './errors.ts'
 
 /** Upper bounds on what one layer may ask for; exceeding one is `ERR_ROOTFS_LIMIT` and names it. */
@@ -34,15 +35,16 @@ export function enforceLimit(
   limits: Limits,
   name: keyof Limits,
   value: number,
-  entry?: string,
+  entry?: ByteString,
 ): void {
   if (value <= limits[name]) return
+  const shown = entry === undefined ? undefined : printable(entry)
   throw new RootfsError(
     'ERR_ROOTFS_LIMIT',
-    `cannot unpack the layer: ${name} is limited to ${limits[name]}, and ${entry ?? 'it'} needs ${value}`,
+    `cannot unpack the layer: ${name} is limited to ${limits[name]}, and ${shown ?? 'it'} needs ${value}`,
     {
       limit: name,
-      ...(entry === undefined ? {} : { entry }),
+      ...(shown === undefined ? {} : { entry: shown }),
       hint: `raise limits.${name} if you trust this image`,
     },
   )

@@ -1,7 +1,8 @@
-import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
-import { type ByteString, encodePath, toByteString, toFsPath } from './byte-string.ts'
+import { lstatSync, readdirSync, readlinkSync, realpathSync, type Stats } from 'node:fs'
+import { type ByteString, toByteString, toFsPath } from './byte-string.ts'
 import type { Dentry, DentryKind, LowerEntry } from './dentry.ts'
 import type { LowerSource } from './dentry-tree.ts'
+import { RootfsError } from './errors.ts'
 import type { NativeFs } from './native-fs.ts'
 
 /** The name that overlayfs gives its marks when it is mounted with `userxattr` (kernel docs, overlayfs.rst). */
@@ -28,7 +29,7 @@ export class MergedLower implements LowerSource {
 
   /** `lowerDirs` are given base first. Opaque directories need `native.getxattr`. */
   constructor(lowerDirs: readonly string[], native: NativeFs | undefined) {
-    this.#layers = lowerDirs.map(encodePath).toReversed()
+    this.#layers = lowerDirs.map(realDirectory).toReversed()
     this.#native = native
   }
 
@@ -80,5 +81,20 @@ export class MergedLower implements LowerSource {
 
   #isOpaque(path: ByteString): boolean {
     return this.#native?.getxattr(toFsPath(path), OPAQUE_XATTR)?.toString() === 'y'
+  }
+}
+
+/** A layer that is missing must not pass for an empty one. */
+function realDirectory(path: string): ByteString {
+  try {
+    const real = realpathSync(path, { encoding: 'buffer' })
+    if (!lstatSync(real).isDirectory()) throw new Error('it is not a directory')
+    return toByteString(real)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new RootfsError('ERR_ROOTFS_READ', `cannot use the layer ${path}: ${message}`, {
+      path,
+      cause,
+    })
   }
 }

@@ -98,3 +98,10 @@ test('a directory that another tool marked opaque is opaque, given getxattr', as
   expect(text(layers, '/d/x')).toBe('1')
   expect(readFileFromLayers(layers, '/d/x', { native: programNativeFs })).toBeUndefined()
 })
+
+test('a layer that is not there is an error, not an empty layer', () => {
+  const missing = join(temporaryDirectory(), 'missing')
+  expect(() => readFileFromLayers([missing], '/a')).toThrow(
+    expect.objectContaining({ code: 'ERR_ROOTFS_READ' }),
+  )
+})

@@ -1,4 +1,4 @@
-import { type ByteString, printable } from './byte-string.ts'
+import type { ByteString } from './byte-string.ts'
 import { RootfsError } from './errors.ts'
 import { enforceLimit, type Limits } from './limits.ts'
 import { type PaxRecords, parsePaxRecords } from './pax.ts'
@@ -140,13 +140,8 @@ export class TarReader {
     const pending = this.#pending
     this.#pending = {}
     const entry = buildEntry(header, { ...pending, global: this.#global })
-    enforceLimit(this.#limits, 'nameBytes', entry.name.length, 'the name of an entry')
-    enforceLimit(
-      this.#limits,
-      'nameBytes',
-      entry.linkName.length,
-      `the target of ${printable(entry.name)}`,
-    )
+    enforceLimit(this.#limits, 'nameBytes', entry.name.length, entry.name)
+    enforceLimit(this.#limits, 'nameBytes', entry.linkName.length, entry.name)
     this.#sink.entry(entry)
     this.#openBody('entry', entry.size)
   }
