@@ -133,10 +133,10 @@ function encodeProcess(program: ProcessSpec): WireRecord[] {
   const capabilities = Buffer.alloc(8)
   capabilities.writeBigUInt64LE(capabilityBits(program.capabilities))
   return [
-    ...texts(RECORD.ARGUMENT, ...process.args),
-    ...texts(RECORD.ENVIRONMENT, ...process.env),
+    ...texts(RECORD.ARGUMENT, ...program.args),
+    ...texts(RECORD.ENVIRONMENT, ...program.env),
     ...texts(RECORD.CWD, program.cwd),
-    { type: RECORD.GROUPS, payload: u32(...process.additionalGids) },
+    { type: RECORD.GROUPS, payload: u32(...program.additionalGids) },
     ...(terminal === undefined
       ? []
       : [{ type: RECORD.TERMINAL, payload: size(terminal.columns, terminal.rows) }]),
