@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CROMWELL, type CromwellHome, createCromwellHome } from './support/cromwell.ts'
@@ -5,6 +6,7 @@ import { openPane, type Pane } from './support/tmux-pane.ts'
 
 let home: CromwellHome
 let pane: Pane | undefined
+let before: string
 
 beforeAll(() => {
   home = createCromwellHome()
@@ -26,81 +28,103 @@ afterEach(() => {
 async function open(): Promise<Pane> {
   const run = `${CROMWELL} run -it --rm --rootfs /`
   pane = openPane({ ...home.env, run, cromwell: CROMWELL })
-  pane.type('stty -a > $HOME/before', 'Enter')
-  await pane.until(/\$ $/m)
+  await pane.until(/[#$]/)
+  before = pane.mode()
   return pane
 }
 
-/** Whether the terminal is set as it was at first. */
-async function expectRestored(terminal: Pane): Promise<void> {
-  terminal.type('stty -a | cmp - $HOME/before && echo same" "as before', 'Enter')
-  await terminal.until(/^same as before$/m)
+/** A container's monitor: the parent of its PID 1, from the outside. */
+function parentOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+}
+
+/** The command line's own process: the one whose arguments say `--name victim`. */
+function commandLineOf(name: string): number {
+  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      if (args[0]?.endsWith('node') && args.includes('run') && args.includes(name))
+        return Number(pid)
+    } catch {
+      // it ended
+    }
+  }
+  throw new Error(`there is no command line of ${name}`)
+}
+
+/** Wait until the command has ended with this status, and see that the terminal is set as it was. */
+async function expectEnd(terminal: Pane, status: number): Promise<void> {
+  await terminal.until(new RegExp(`ended ${status}$`, 'm'))
+  expect(terminal.mode()).toBe(before)
 }
 
 describe('run -it', () => {
   it('gives the command a terminal of its own, of the size of ours', async () => {
     const terminal = await open()
-    terminal.type(`$run sh -c 'test -t 0 && test -t 1 && test -t 2 && tty && stty size'`, 'Enter')
+    const script = 'test -t 0 && test -t 1 && test -t 2 && tty && stty size'
+    terminal.type(`$run sh -c '${script}'; echo ended $?`, 'Enter')
     await terminal.until(/^\/dev\/pts\/0\n30 100$/m)
-    await expectRestored(terminal)
+    await expectEnd(terminal, 0)
   })
 
-  it('lets the command see each key, and the status of the command be seen', async () => {
+  it('lets the command read lines, and its status be seen', async () => {
     const terminal = await open()
-    terminal.type(`$run sh -c 'read -r line; echo "<$line>"; exit 5'; echo status $?`, 'Enter')
+    const script = 'echo up; read -r line; echo "<$line>"; exit 5'
+    terminal.type(`$run sh -c '${script}'; echo ended $?`, 'Enter')
+    await terminal.until(/^up$/m)
     terminal.type('hello', 'Enter')
-    await terminal.until(/^<hello>\nstatus 5$/m)
-    await expectRestored(terminal)
+    await terminal.until(/^<hello>$/m)
+    await expectEnd(terminal, 5)
   })
 
   it('passes Ctrl-C to the command, and restores the terminal', async () => {
     const terminal = await open()
-    terminal.type(`$run sh -c 'echo up; exec sleep 600'; echo status $?`, 'Enter')
+    terminal.type(`$run sh -c 'echo up; exec sleep 600'; echo ended $?`, 'Enter')
     await terminal.until(/^up$/m)
+    expect(terminal.mode()).not.toBe(before)
     terminal.type('C-c')
-    await terminal.until(/^(\^C)?status 130$/m)
-    await expectRestored(terminal)
+    await expectEnd(terminal, 130)
   })
 
   it('passes Ctrl-Z, Ctrl-\\ and Ctrl-D through as bytes', async () => {
     const terminal = await open()
-    terminal.type(`$run sh -c 'stty raw -echo; echo up; head -c 3 | od -An -tx1'`, 'Enter')
+    const script = 'stty raw -echo; echo up; head -c 3 | od -An -tx1'
+    terminal.type(`$run sh -c '${script}'; echo ended $?`, 'Enter')
     await terminal.until(/^up/m)
     terminal.type('C-z', 'C-\\', 'C-d')
     await terminal.until(/1a 1c 04/)
-    await expectRestored(terminal)
+    await expectEnd(terminal, 0)
   })
 
   it('follows the size of our terminal', async () => {
     const terminal = await open()
     const script = 'trap "stty size" WINCH; echo up; while :; do sleep 0.05; done'
-    terminal.type(`$run sh -c '${script}'`, 'Enter')
+    terminal.type(`$run sh -c '${script}'; echo ended $?`, 'Enter')
     await terminal.until(/^up$/m)
     terminal.resize(77, 22)
     await terminal.until(/^22 77$/m)
     terminal.type('C-c')
-    await expectRestored(terminal)
+    await expectEnd(terminal, 130)
   })
 
-  it('restores the terminal when the command line is killed with -9', async () => {
+  it('restores the terminal when the command line is killed with -9, and the container dies', async () => {
     const terminal = await open()
-    terminal.type(`$run --name victim sh -c 'echo up; exec sleep 600'`, 'Enter')
+    terminal.type(`$run --name victim sh -c 'echo up; exec sleep 600'; echo ended $?`, 'Enter')
     await terminal.until(/^up$/m)
-    await killCommandLine(terminal)
-    await terminal.until(/Killed/)
-    await expectRestored(terminal)
-    terminal.type('$cromwell ps -q | wc -l', 'Enter')
-    await terminal.until(/^0$/m)
+    process.kill(commandLineOf('victim'), 'SIGKILL')
+    await terminal.until(/ended 137/)
+    await expect.poll(() => terminal.mode()).toBe(before)
+    expect((await home.cromwell(['ps', '-q'])).stdout).toBe('')
   })
 
   it('restores the terminal when the monitor is killed with -9', async () => {
     const terminal = await open()
-    terminal.type(`$run --name lost sh -c 'echo up; exec sleep 600'; echo status $?`, 'Enter')
+    terminal.type(`$run --name lost sh -c 'echo up; exec sleep 600'; echo ended $?`, 'Enter')
     await terminal.until(/^up$/m)
     const { stdout } = await home.cromwell(['ps', '--format', 'json'])
     const [{ Pid }] = JSON.parse(stdout)
     process.kill(parentOf(Pid), 'SIGKILL')
-    await terminal.until(/status \d+$/m)
-    await expectRestored(terminal)
+    await expectEnd(terminal, 125)
   })
 })

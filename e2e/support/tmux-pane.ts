@@ -12,6 +12,8 @@ export interface Pane {
   /** Wait until the screen matches; rejects with the screen after 20 seconds. */
   until(expected: RegExp): Promise<RegExpExecArray>
   resize(columns: number, rows: number): void
+  /** The mode of the terminal (`stty -g`). */
+  mode(): string
   close(): void
 }
 
@@ -46,6 +48,10 @@ export function openPane(env: NodeJS.ProcessEnv, size = { columns: 100, rows: 30
     },
     resize: (columns, rows) => {
       tmux('resize-window', '-x', `${columns}`, '-y', `${rows}`)
+    },
+    mode: () => {
+      const terminal = tmux('display-message', '-p', '#{pane_tty}').trim()
+      return spawnSync('stty', ['-g', '-F', terminal], { encoding: 'utf8' }).stdout
     },
     close: () => {
       tmux('kill-server')
