@@ -43,13 +43,13 @@ export interface NamespaceErrorFacts {
 /** The one error of this package. Compare `code`, not the message. */
 export class NamespaceError extends Error {
   readonly code: NamespaceErrorCode
-  readonly step?: string
-  readonly index?: number
-  readonly errno?: number
-  readonly syscall?: string
-  readonly path?: string
-  readonly pointer?: string
-  readonly hint?: string
+  declare readonly step?: string
+  declare readonly index?: number
+  declare readonly errno?: number
+  declare readonly syscall?: string
+  declare readonly path?: string
+  declare readonly pointer?: string
+  declare readonly hint?: string
 
   constructor(code: NamespaceErrorCode, message: string, facts: NamespaceErrorFacts = {}) {
     const { cause, ...others } = facts

@@ -147,10 +147,17 @@ static void hear_init(struct monitor *m) {
     }
 }
 
+// What somebody sends to the monitor is meant for the program; not so what the kernel sends for
+// what the monitor does itself: SIGCHLD, SIGPIPE, SIGURG, SIGXCPU, SIGXFSZ.
+static bool is_for_program(unsigned signal) {
+    static const uint64_t own = 1ULL << 17 | 1ULL << 13 | 1ULL << 23 | 1ULL << 24 | 1ULL << 25;
+    return !(own >> signal & 1);
+}
+
 static void forward_signals(struct monitor *m) {
     struct signalfd_siginfo info;
     while (sys_read(m->signals, &info, sizeof info) == sizeof info)
-        if (info.ssi_signo != CW_SIGCHLD) send_signal(m, (int)info.ssi_signo);
+        if (is_for_program(info.ssi_signo)) send_signal(m, (int)info.ssi_signo);
 }
 
 static void reap_init(struct monitor *m) {
