@@ -26,8 +26,6 @@ export const ENGINE_ERROR_CODES = [
   'ERR_ENGINE_CONTAINER_NOT_FOUND',
   /** More than one container has an id that begins like this. */
   'ERR_ENGINE_AMBIGUOUS',
-  /** The container runs; stop it first, or ask for force. */
-  'ERR_ENGINE_CONTAINER_RUNNING',
   /** The container keeps no log: it was run with output to the caller only. */
   'ERR_ENGINE_NO_LOG',
   /** The program that unpacks layers failed without saying why. */

@@ -16,8 +16,6 @@ export const RUNTIME_ERROR_CODES = [
   'ERR_RUNTIME_RUNNING',
   /** The operation needs a container that runs. */
   'ERR_RUNTIME_NOT_RUNNING',
-  /** The container's state file is damaged; `path` says which. */
-  'ERR_RUNTIME_CORRUPT',
   /** The container's state could not be written or removed. */
   'ERR_RUNTIME_STATE',
   /** The container did not end in time after SIGKILL. */
