@@ -38,7 +38,7 @@ describe('a genuine image out of Debian’s docker-registry', () => {
     ],
     ['busybox', 'musl-amd64', 'busybox | head -1', /^BusyBox v1\.37\.0/],
     ['busybox', 'glibc-amd64', 'id -u; hostname', /^0\n[0-9a-f]{12}\n$/],
-  ])('%s:%s runs', async (context, ...[layout, tag, script, expected]) => {
+  ] as const)('%s:%s runs', async ([layout, tag, script, expected], context) => {
     requires(context, 'images', existsSync(join(IMAGES, layout)), `there are none at ${IMAGES}`)
     requiresProgram(context, 'docker-registry')
     requiresProgram(context, 'skopeo')
