@@ -86,7 +86,12 @@ export function createExchange(transport: Transport, options: RegistryClientOpti
   async function isWorthAnswering(response: HttpResponse, target: AuthTarget, used?: string) {
     if (response.status !== 401 || response.url.host !== target.base.host) return false
     const challenges = parseChallenges(response.headers['www-authenticate'])
-    return abortable(authorizer.accept(target, challenges, used), target.signal)
+    try {
+      return await abortable(authorizer.accept(target, challenges, used), target.signal)
+    } catch (error) {
+      response.cancel()
+      throw error
+    }
   }
 
   return (request) => {

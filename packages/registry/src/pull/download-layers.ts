@@ -18,13 +18,18 @@ interface LayersContext {
  * Bring the layers that are missing into the layout, several at a time.
  *
  * The first failure stops the others, which keep what they have, and is thrown once all have stopped.
+ * Returns how many were missing.
  */
-export async function downloadLayers(layers: Descriptor[], context: LayersContext): Promise<void> {
+export async function downloadLayers(
+  layers: Descriptor[],
+  context: LayersContext,
+): Promise<number> {
   const { concurrency = 3, signal } = context
   const failure = new AbortController()
   const signals = signal === undefined ? [failure.signal] : [signal, failure.signal]
   const inner = { ...context, signal: AbortSignal.any(signals) }
   const queue = await findMissing(layers, context)
+  const missing = queue.length
 
   async function work(): Promise<void> {
     try {
@@ -38,6 +43,7 @@ export async function downloadLayers(layers: Descriptor[], context: LayersContex
 
   await Promise.all(Array.from({ length: Math.max(1, concurrency) }, work))
   failure.signal.throwIfAborted()
+  return missing
 }
 
 /** Manifests may name a layer twice; it is fetched once. */

@@ -164,6 +164,22 @@ describe('pull', () => {
 })
 
 describe('pull, for a platform', () => {
+  it('is up to date with an older variant as long as there is no better one', async () => {
+    const registry = await start()
+    const arm = (variant: string) => ({ os: 'linux', architecture: 'arm', variant })
+    const old = makeImage({ layers: [small], platform: arm('v6') })
+    registry.addImage('library/arm', makeIndex([old]))
+    const settings = { name: 'library/arm', platform: arm('v7') }
+    expect((await pulled(registry, settings)).result.status).toBe('downloaded')
+    expect((await pulled(registry, settings)).result.status).toBe('up-to-date')
+    const better = makeImage({ layers: [small], platform: arm('v7') })
+    registry.addImage('library/arm', makeIndex([old, better]))
+    expect((await pulled(registry, settings)).result).toMatchObject({
+      status: 'downloaded',
+      image: { config: arm('v7') },
+    })
+  })
+
   it('takes the one asked for, and replaces what the name stood for', async () => {
     const registry = await start()
     await pulled(registry)

@@ -33,7 +33,7 @@ export interface PullOptions {
 /** What {@link pull} returns. */
 export interface PullResult {
   image: StoredImage
-  /** `up-to-date` if nothing but the question was sent. */
+  /** `up-to-date` if the image was there already, complete. */
   status: PullStatus
 }
 
@@ -63,32 +63,31 @@ export async function pull(
   const onEvent: PullListener = options.onEvent ?? (() => {})
   const context: Context = { ...options, reference: parsed, layout, onEvent }
   onEvent({ type: 'resolve', reference: familiarName(parsed) })
-  const current = await findCurrent(context)
-  const result: PullResult =
-    current === undefined
-      ? { image: await download(context), status: 'downloaded' }
-      : { image: current, status: 'up-to-date' }
+  const stored = await layout.find(parsed)
+  const result =
+    stored !== undefined && (await isCurrent(stored, context))
+      ? { image: await keep(stored, context), status: 'up-to-date' as const }
+      : await download(stored, context)
   onEvent({ type: 'done', digest: result.image.resolvedDigest, status: result.status })
   return result
 }
 
-/** The stored image, if it is complete and still what the name stands for. */
-async function findCurrent(context: Context): Promise<StoredImage | undefined> {
+/** Whether the stored image is complete and still what the name stands for. */
+async function isCurrent(stored: StoredImage, context: Context): Promise<boolean> {
   const { reference, layout, client, platform = hostPlatform() } = context
-  const stored = await layout.find(reference)
-  if (stored === undefined || !isSamePlatform(platform, platformOf(stored))) return undefined
+  if (!isSamePlatform(platform, platformOf(stored))) return false
   for (const layer of stored.layers) {
-    if (!(await layout.has(layer))) return undefined
+    if (!(await layout.has(layer))) return false
   }
   const wanted = reference.digest ?? (await client.head(reference, callOptions(context))).digest
-  if (wanted !== stored.resolvedDigest && wanted !== stored.manifest.digest) return undefined
-  if (!(await isNamed(stored, context))) await setName(stored, context)
-  return stored
+  return wanted === stored.resolvedDigest || wanted === stored.manifest.digest
 }
 
 /** A digest may have been found under another name, which may go its own way later. */
-async function isNamed(stored: StoredImage, { layout }: Context): Promise<boolean> {
-  return (await layout.list()).some((entry) => entry.name === stored.name)
+async function keep(stored: StoredImage, context: Context): Promise<StoredImage> {
+  const names = (await context.layout.list()).map(({ name }) => name)
+  if (!names.includes(stored.name)) await setName(stored, context)
+  return stored
 }
 
 async function setName(image: StoredImage, { reference, layout, signal }: Context): Promise<void> {
@@ -96,7 +95,7 @@ async function setName(image: StoredImage, { reference, layout, signal }: Contex
   await layout.tag(reference, manifest, { resolvedDigest, signal })
 }
 
-async function download(context: Context): Promise<StoredImage> {
+async function download(before: StoredImage | undefined, context: Context): Promise<PullResult> {
   const { reference, layout, client, platform = hostPlatform() } = context
   await layout.sweep()
   const call = callOptions(context)
@@ -108,8 +107,10 @@ async function download(context: Context): Promise<StoredImage> {
     (await layout.read(config)) ?? (await client.readBlob(reference, config, call))
   const image = assembleImage({ ...toOciManifest(found), reference, configBytes })
   checkPlatform(image, context)
-  await downloadLayers(found.manifest.layers, context)
-  return store(image, { ...toOciManifest(found), configBytes }, context)
+  const fetched = await downloadLayers(found.manifest.layers, context)
+  const stored = await store(image, { ...toOciManifest(found), configBytes }, context)
+  const changed = before?.manifest.digest !== stored.manifest.digest || fetched > 0
+  return { image: stored, status: changed ? 'downloaded' : 'up-to-date' }
 }
 
 /** Everything below a name first, the name last. */
