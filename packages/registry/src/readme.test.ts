@@ -16,7 +16,7 @@ it("runs the README's program", async () => {
   try {
     const { stdout } = await run(process.execPath, [path])
     const lines = stdout.trimEnd().split('\n')
-    expect(lines.slice(0, 3)).toEqual(['resolve', 'resolved', 'layer-waiting'])
+    expect(lines.slice(0, 3)).toEqual(['resolve', 'resolved', 'layer-start'])
     expect(lines.at(-1)).toBe("downloaded [ '/bin/hi' ] 1")
   } finally {
     await rm(path, { force: true })

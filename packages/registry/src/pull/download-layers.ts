@@ -30,6 +30,9 @@ export async function downloadLayers(
   const inner = { ...context, signal: AbortSignal.any(signals) }
   const queue = await findMissing(layers, context)
   const missing = queue.length
+  for (const { digest, size } of queue.slice(concurrency)) {
+    context.onEvent({ type: 'layer-waiting', digest, size })
+  }
 
   async function work(): Promise<void> {
     try {
@@ -54,9 +57,8 @@ async function findMissing(
   const missing: Descriptor[] = []
   for (const layer of new Map(layers.map((entry) => [entry.digest, entry])).values()) {
     const { digest, size } = layer
-    const exists = await layout.has(layer)
-    onEvent({ type: exists ? 'layer-exists' : 'layer-waiting', digest, size })
-    if (!exists) missing.push(layer)
+    if (await layout.has(layer)) onEvent({ type: 'layer-exists', digest, size })
+    else missing.push(layer)
   }
   return missing
 }

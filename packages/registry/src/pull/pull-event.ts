@@ -16,7 +16,7 @@ export type PullEvent =
     }
   /** The layer is on disk already. */
   | { type: 'layer-exists'; digest: string; size: number }
-  /** The layer is to be downloaded, once a connection is free. */
+  /** The layer has to wait for others; only said where there are more than are fetched at a time. */
   | { type: 'layer-waiting'; digest: string; size: number }
   /** The download starts; at an offset if an earlier one broke off. */
   | { type: 'layer-start'; digest: string; size: number; offset: number }
