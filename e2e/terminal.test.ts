@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { createTestRegistry, makeImage, makeLayer } from '@cromwell/registry/testing'
 import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CROMWELL, type CromwellHome, createCromwellHome } from './support/cromwell.ts'
@@ -58,6 +60,35 @@ async function expectEnd(terminal: Pane, status: number): Promise<void> {
   await terminal.until(new RegExp(`ended ${status}$`, 'm'))
   expect(terminal.mode()).toBe(before)
 }
+
+describe('pull', () => {
+  it('draws a bar for each layer in place, also when the terminal changes its size', async () => {
+    const layers = [1, 2, 3].map((number) => {
+      return makeLayer({ [`file${number}`]: randomBytes(2_000_000) }, { compression: 'none' })
+    })
+    const registry = await createTestRegistry({ auth: 'token' })
+    try {
+      registry.addImage('team/big:1', makeImage({ layers }))
+      const drip = { on: 'blob', type: 'drip', bytes: 20_000, everyMs: 20 } as const
+      for (const { digest } of layers) registry.addFault({ ...drip, path: digest })
+      const terminal = await open()
+      terminal.type(`$cromwell pull ${registry.host}/team/big:1; echo ended $?`, 'Enter')
+      await terminal.until(/^[0-9a-f]{12}: Downloading \[=+> +\] +\d\S*MB\/2(\.\d+)?MB \d+s$/m)
+      for (const columns of [60, 120, 76, 100]) {
+        terminal.resize(columns, 30)
+        await new Promise((resolve) => setTimeout(resolve, 250))
+      }
+      await terminal.until(/^ended 0$/m)
+      const layerLines = terminal.screen().match(/^[0-9a-f]{12}: .*$/gm)
+      expect(layerLines).toEqual(
+        layers.map(({ digest }) => `${digest.slice(7, 19)}: Pull complete`),
+      )
+      await expectEnd(terminal, 0)
+    } finally {
+      await registry.close()
+    }
+  })
+})
 
 describe('run -it', () => {
   it('gives the command a terminal of its own, of the size of ours', async () => {
