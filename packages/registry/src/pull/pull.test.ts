@@ -160,6 +160,7 @@ describe('pull', () => {
       if (type === 'layer-done') now -= 1
     }
     expect(most).toBe(3)
+    expect(events.filter(({ type }) => type === 'layer-waiting')).toHaveLength(4)
   })
 })
 
