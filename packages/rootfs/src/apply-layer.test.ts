@@ -77,6 +77,13 @@ describe('files and directories', () => {
     expect(lstatSync(join(target, 'd/e')).mode & 0o7777).toBe(0)
   })
 
+  test('a directory that nobody may enter can hold more directories than are kept open', async () => {
+    const target = temporaryDirectory()
+    const children = Array.from({ length: 400 }, (_, i) => dir(`d/${i}/`, { mtime: 5 }))
+    await apply([dir('d/', { mode: 0 }), ...children], target)
+    expect(lstatSync(join(target, 'd')).mode & 0o7777).toBe(0)
+  })
+
   test('parents that no entry names are made as mkdir -p by root would, at the epoch', async () => {
     const target = temporaryDirectory()
     await apply([file('a/b/c', 'x', { mtime: 1 })], target)
@@ -482,7 +489,7 @@ describe('beside GNU tar', () => {
       writeFileSync(join(source, longName), 'y'.repeat(5000), { mode: 0o640 })
       execFileSync('sh', [
         '-c',
-        `cd "$1" && ln "$2" hard && ln -s "$2" soft && ln -s /absolute/link absolute`,
+        `cd "$1" && ln "$2" hard && ln -s "$2" soft && ln -s /absolute/link absolute && find . -exec touch -h -d @1700000000.5 {} +`,
         'sh',
         source,
         longName,
@@ -493,18 +500,8 @@ describe('beside GNU tar', () => {
       execFileSync('tar', ['-C', expected, '-xp'], { input: archive })
       const target = join(base, 'target')
       await apply(archive, target)
-      expect(roundTimes(describeTree(target))).toEqual(roundTimes(describeTree(expected)))
+      expect(describeTree(target)).toEqual(describeTree(expected))
       expect(readFileSync(join(target, 'hard')).length).toBe(5000)
     },
   )
 })
-
-/** Times to the microsecond: what Node can set. */
-function roundTimes(tree: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(tree).map(([name, line]) => [
-      name,
-      line.replace(/@([\d.]+)$/, (_, time) => `@${Number(time).toFixed(5)}`),
-    ]),
-  )
-}
