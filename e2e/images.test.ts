@@ -29,7 +29,7 @@ async function served(layout: string, tag: string, repository: string): Promise<
 }
 
 describe('a genuine image out of Debian’s docker-registry', () => {
-  it.each([
+  it.for([
     [
       'alpine',
       '3.20',
