@@ -24,7 +24,7 @@ export async function listStates(
   const names = all ? readNames(records.root) : []
   const entries = new Map(records.pids.listSync().map((entry) => [entry.id, entry]))
   const states: ContainerState[] = []
-  for (const id of candidates(names, entries)) {
+  for (const id of candidates(names, entries, all)) {
     const found = findState(records, id, entries.get(id))
     if (found.kind === 'container') states.push(found.state)
     else if (names.includes(id)) await discard(records.root, id, records.removeTree).catch(() => {})
@@ -36,8 +36,15 @@ export async function listStates(
   return states
 }
 
-function candidates(names: readonly string[], entries: Map<string, PidEntry>): Set<string> {
+/** What cannot be believed counts as no sign of life, so only `all` has it. */
+function candidates(
+  names: readonly string[],
+  entries: Map<string, PidEntry>,
+  all: boolean,
+): Set<string> {
   const ids = new Set(names.filter((name) => !name.startsWith('.')))
-  for (const { id, state } of entries.values()) if (state !== 'exited') ids.add(id)
+  for (const { id, state } of entries.values()) {
+    if (state === 'running' || state === 'elsewhere' || (all && state === 'corrupt')) ids.add(id)
+  }
   return ids
 }

@@ -150,6 +150,8 @@ test('one damaged file spoils one entry, never the list', async () => {
   })
   expect(states.get('bad-pid')?.corrupt).toContain('bad-pid.pid')
   expect(states.get('stray')?.corrupt).toContain('stray.pid')
+  const running = await runtime.list()
+  expect(running.map(({ id }) => id).sort()).toEqual(['bad-state', 'good'])
   expect(states.get('empty-state')).toMatchObject({ status: 'stopped', corrupt: expect.anything() })
 })
 
