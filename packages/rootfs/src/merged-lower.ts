@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, readlinkSync, realpathSync, type Stats } from '
 import { type ByteString, toByteString, toFsPath } from './byte-string.ts'
 import type { Dentry, DentryKind, LowerEntry } from './dentry.ts'
 import type { LowerSource } from './dentry-tree.ts'
-import { RootfsError } from './errors.ts'
+import { errnoOf, RootfsError } from './errors.ts'
 import type { NativeFs } from './native-fs.ts'
 
 /** The name that overlayfs gives its marks when it is mounted with `userxattr` (kernel docs, overlayfs.rst). */
@@ -80,7 +80,13 @@ export class MergedLower implements LowerSource {
   }
 
   #isOpaque(path: ByteString): boolean {
-    return this.#native?.getxattr(toFsPath(path), OPAQUE_XATTR)?.toString() === 'y'
+    try {
+      return this.#native?.getxattr(toFsPath(path), OPAQUE_XATTR)?.toString() === 'y'
+    } catch (error) {
+      const code = errnoOf(error)
+      if (code === 'ENOTSUP' || code === 'EOPNOTSUPP') return false // no attributes on this file system
+      throw error
+    }
   }
 }
 

@@ -105,3 +105,12 @@ test('a layer that is not there is an error, not an empty layer', () => {
     expect.objectContaining({ code: 'ERR_ROOTFS_READ' }),
   )
 })
+
+test('a file system without extended attributes has no opaque directories', async () => {
+  const layers = await stack([file('d/x', '1')])
+  const getxattr = () => {
+    throw Object.assign(new Error('ENOTSUP: operation not supported'), { code: 'ENOTSUP' })
+  }
+  const native = { ...whiteoutNativeFs, getxattr }
+  expect(readFileFromLayers(layers, '/d/x', { native })?.toString()).toBe('1')
+})
