@@ -53,7 +53,7 @@ export class Container {
     this.#running.resize(size)
   }
 
-  /** End the container, if it has not ended, and remove it. */
+  /** End the container, if it has not ended, and remove it, if it is still there. */
   async remove(): Promise<void> {
     await this.#remove()
   }

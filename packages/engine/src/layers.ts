@@ -7,6 +7,7 @@ import {
   openLayerStore,
 } from '@cromwell/rootfs'
 import type { EngineContext } from './context.ts'
+import { createTreeRemover } from './remove-tree.ts'
 import type { UnpackProcess } from './unpack-process.ts'
 
 /** Whose the files of a layer become: the image's owners where there are ids for them. */
@@ -39,9 +40,8 @@ export async function ensureLayers(
       mappingKey: mapping.key,
       native: nativeFs,
       apply: (job) => applyIn(worker, job, ownershipFor(context)),
-      remove: async (path) => {
-        await worker.perform({ kind: 'remove', path })
-      },
+      // Not by the worker: an abort kills it, and what it has half done is to be removed all the same.
+      remove: createTreeRemover(context.idMapping),
       ...(signal === undefined ? {} : { signal }),
       onEvent: (event) => report(context, event),
     })

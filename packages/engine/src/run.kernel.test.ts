@@ -210,6 +210,26 @@ test('a name that is taken, and every other mistake, leaves nothing behind', asy
   expect(t.leftovers()).toEqual([])
 })
 
+test('an abort ends the unpacking, and what was half done is gone', async () => {
+  const tree = Object.fromEntries(
+    Array.from({ length: 3000 }, (_, i) => [`big/${i}`, `${i}`.repeat(500)]),
+  )
+  const big = t.serve('test/big:1', hostImage(base, { tree }))
+  await t.engine.pull(big)
+  const before = readdirSync(join(t.home, 'layers'))
+  const abort = new AbortController()
+  const seen = t.events.length
+  const running = t.run({ image: big, command: ['true'], signal: abort.signal })
+  const watch = setInterval(() => {
+    const now = t.events.slice(seen).some(({ type }) => type === 'unpack-start')
+    if (now) abort.abort(new Error('enough'))
+  }, 1)
+  await expect(running).rejects.toThrow('enough')
+  clearInterval(watch)
+  expect(readdirSync(join(t.home, 'layers'))).toEqual(before)
+  expect((await t.run({ image: big, command: ['cat', '/big/7'] })).stdout).toBe('7'.repeat(500))
+})
+
 test('an abort ends the container', async () => {
   const abort = new AbortController()
   const container = await t.engine.run({
@@ -220,6 +240,7 @@ test('an abort ends the container', async () => {
   })
   abort.abort()
   expect(await container.wait()).toMatchObject({ exitCode: 137, signal: 'SIGKILL' })
+  await container.remove()
   expect(t.leftovers()).toEqual([])
 })
 

@@ -6,6 +6,7 @@ import { writeContainerDirectory } from './container-directory.ts'
 import { claimName, claimRandomName, releaseName } from './container-name.ts'
 import { type ContainerRoot, makeComposedRoot, makeOverlayRoot } from './container-root.ts'
 import type { EngineContext } from './context.ts'
+import { EngineError } from './errors.ts'
 import { ensureHome } from './home.ts'
 import { ownershipFor } from './layers.ts'
 import { type ContainerPlan, planContainer } from './plan-container.ts'
@@ -71,11 +72,20 @@ async function startContainer(
       alsoRemove: removeOnExit ? [join(home.names, name)] : [],
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     })
-    return new Container(running, name, () => removeContainer(context, id, { force: true }))
+    return new Container(running, name, () => removeIfThere(context, id))
   } catch (error) {
     if (name !== undefined) releaseName(home, name, id)
     await runtime.release(reservation)
     throw error
+  }
+}
+
+async function removeIfThere(context: EngineContext, id: string): Promise<void> {
+  try {
+    await removeContainer(context, id, { force: true })
+  } catch (error) {
+    if (!(error instanceof EngineError && error.code === 'ERR_ENGINE_CONTAINER_NOT_FOUND'))
+      throw error
   }
 }
 
