@@ -71,7 +71,7 @@ function report({ onEvent }: EngineContext, event: LayerEvent): void {
     }
     case 'layer-unpacked':
       onEvent({ type: 'unpack-done', digest: event.digest })
-      if (event.result.skippedTotal > 0) reportSkipped(onEvent, event.result)
+      reportSkipped(onEvent, event.result)
       break
     case 'leftover':
       onEvent({
@@ -86,12 +86,14 @@ function report({ onEvent }: EngineContext, event: LayerEvent): void {
   }
 }
 
-function reportSkipped(onEvent: EngineContext['onEvent'], { skipped, skippedTotal }: LayerResult) {
-  const [first] = skipped
-  const example = first === undefined ? '' : `, such as ${first.entry} (${first.detail})`
+/** Device nodes of an image never work, wherever it runs: a container's devices are those of its own /dev. */
+function reportSkipped(onEvent: EngineContext['onEvent'], { skipped }: LayerResult): void {
+  const missed = skipped.filter(({ what }) => what !== 'device')
+  const [first] = missed
+  if (first === undefined) return
   onEvent({
     type: 'warning',
     code: 'skipped-entries',
-    message: `${skippedTotal} entries of the image cannot be made by this user${example}`,
+    message: `${missed.length} entries of the image cannot be made by this user, such as ${first.entry} (${first.detail})`,
   })
 }

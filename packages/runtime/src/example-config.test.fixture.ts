@@ -4,7 +4,7 @@ import type { RuntimeConfig } from './runtime-spec.ts'
 export function exampleConfig(): RuntimeConfig {
   const capabilities = ['CAP_CHOWN', 'CAP_KILL']
   return {
-    ociVersion: '1.2.0',
+    ociVersion: '1.0.2',
     root: { path: 'rootfs' },
     hostname: 'box',
     process: {

@@ -62,8 +62,11 @@ export interface IdMappingConfig {
   size: number
 }
 
-/** The version of the specification that states are reported in. */
-export const OCI_VERSION = '1.2.0'
+/**
+ * The version of the specification that bundles and states are written in: the oldest that has all
+ * that is used, because older runtimes refuse versions they do not know.
+ */
+export const OCI_VERSION = '1.0.2'
 
 /**
  * Annotation that asks for a seccomp filter by name; `default` is the one compiled into

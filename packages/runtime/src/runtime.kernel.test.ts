@@ -40,7 +40,7 @@ test('a bundle is run, has a state while it runs, and one after', async () => {
   })
   const container = await runtime.run(reservation, { idMapping, stdio: ['ignore', 'pipe', 'pipe'] })
   expect(await runtime.state('one')).toMatchObject({
-    ociVersion: '1.2.0',
+    ociVersion: '1.0.2',
     id: 'one',
     status: 'running',
     pid: container.pid,
