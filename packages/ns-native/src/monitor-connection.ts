@@ -33,6 +33,11 @@ export class MonitorConnection {
     if (this.#socket.writable) this.#socket.write(message)
   }
 
+  /** Say nothing more; a monitor that has not started anything ends. */
+  end(): void {
+    this.#socket.end()
+  }
+
   ref(): void {
     this.#socket.ref()
   }

@@ -175,7 +175,7 @@ function decodeFault(payload: Buffer): MonitorEvent {
 }
 
 function padded(length: number): number {
-  return (length + 3) & ~3
+  return Math.ceil(length / 4) * 4 // a length may have 32 bits: no bitwise operators
 }
 
 function check(condition: boolean, what: string): asserts condition {

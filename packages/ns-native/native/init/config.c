@@ -4,6 +4,7 @@
 #include "text.h"
 
 #include <linux/errno.h>
+#include <linux/sched.h>
 
 struct record {
     uint16_t type;
@@ -249,11 +250,23 @@ static bool all_absolute(const struct cw_strings *paths) {
     return true;
 }
 
+// What would otherwise be done to the caller's own namespaces.
+static bool has_its_namespaces(const struct cw_config *c) {
+    uint32_t known = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+                     CLONE_NEWUTS | CLONE_NEWCGROUP;
+    bool mounts = c->root != NULL || c->mount_count > 0 || c->masked.count > 0 ||
+                  c->readonly.count > 0;
+    bool maps = c->uids.count > 0 && c->gids.count > 0;
+    return (c->namespaces & ~known) == 0 && (!mounts || c->namespaces & CLONE_NEWNS) &&
+           (c->hostname == NULL || c->namespaces & CLONE_NEWUTS) &&
+           maps == ((c->namespaces & CLONE_NEWUSER) != 0);
+}
+
 static bool is_complete(const struct cw_config *c, const uint32_t *counts) {
     bool overlay = c->lower.count > 0;
     return counts[CW_RECORD_PROCESS] == 1 && counts[CW_RECORD_NAMESPACES] == 1 &&
            counts[CW_RECORD_CAPABILITIES] == 1 && counts[CW_RECORD_ID_MAP_KIND] <= 1 &&
-           c->arguments.count > 0 && c->cwd != NULL &&
+           c->arguments.count > 0 && c->cwd != NULL && has_its_namespaces(c) &&
            c->uids.count <= CW_ID_RANGES_MAX && c->gids.count <= CW_ID_RANGES_MAX &&
            overlay == (c->upper != NULL) && overlay == (c->work != NULL) &&
            !(overlay && c->root == NULL) && is_absolute(c->cwd) && is_absolute(c->root) &&

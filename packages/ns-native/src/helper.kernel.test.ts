@@ -1,0 +1,133 @@
+import { chmodSync, copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { canCreateUserNamespace, requires } from '@cromwell/test-support'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { findHelper } from './binding.ts'
+import { containerSpec, isAlive, runSpec, temporaryDirectory } from './container.test.fixture.ts'
+import { encodeLaunch } from './encode.ts'
+import { startHelper } from './helper.ts'
+import { launch } from './launch.ts'
+import { MonitorConnection } from './monitor-connection.ts'
+import type { MonitorEvent } from './records.ts'
+import { STEPS } from './steps.ts'
+
+/** What a helper answers to bytes, and that it ends. */
+function answer(bytes: Buffer): Promise<MonitorEvent | undefined> {
+  const { pid, control } = startHelper(['ignore', 'ignore', 'ignore'])
+  return new Promise((resolve) => {
+    let last: MonitorEvent | undefined
+    const connection = new MonitorConnection(control, pid, {
+      onEvent: (event) => {
+        last = event
+      },
+      onEnd: () => resolve(last),
+    })
+    connection.send(bytes)
+  })
+}
+
+const refused = { type: 'fault', step: STEPS.indexOf('config') }
+const framed = (records: Buffer) => {
+  const head = Buffer.from([0x43, 0x57, 0x4d, 0x31, 0, 0, 0, 0])
+  head.writeUInt32LE(records.length, 4)
+  return Buffer.concat([head, records])
+}
+
+test('a configuration that is none is refused', async () => {
+  const zeros = Buffer.alloc(16)
+  for (const bytes of [zeros, framed(zeros), framed(Buffer.alloc(12, 0xff))]) {
+    expect(await answer(bytes)).toMatchObject(refused)
+  }
+  const tooLong = framed(zeros)
+  tooLong.writeUInt32LE(0x7ffffffc, 4)
+  expect(await answer(tooLong)).toMatchObject(refused)
+})
+
+test('every cut of a valid configuration is refused', async () => {
+  const message = encodeLaunch(containerSpec(['true']), false)
+  const offsets: number[] = []
+  for (let at = 8; at < message.length; ) {
+    offsets.push(at)
+    at += 8 + Math.ceil(message.readUInt32LE(at + 4) / 4) * 4
+  }
+  // whole records too few (the last are cwd, capabilities, process), or part of one
+  const last = offsets.findIndex((at) => message.readUInt16LE(at) === 18)
+  for (const at of offsets.slice(1, last + 1)) {
+    for (const end of [at, at - 4]) {
+      expect(await answer(framed(message.subarray(8, end)))).toMatchObject(refused)
+    }
+  }
+})
+
+test('what would be done to the caller’s own namespaces is refused', async () => {
+  const spec = containerSpec(['true'])
+  for (const missing of ['mount', 'uts', 'user']) {
+    const namespaces = spec.namespaces.filter((type) => type !== missing)
+    expect(await answer(encodeLaunch({ ...spec, namespaces }, false))).toMatchObject(refused)
+  }
+})
+
+test('property: a configuration with damaged bytes never makes the helper crash', async (context) => {
+  requires(context, 'plain-user', process.getuid?.() !== 0, 'as root a damaged path could be any')
+  // A program that does not exist: whatever the damage, nothing runs.
+  const message = encodeLaunch(
+    { ...containerSpec(['/none']), maskedPaths: [], readonlyPaths: [] },
+    false,
+  )
+  const damage = fc.array(fc.tuple(fc.nat(message.length - 9), fc.integer({ min: 0, max: 255 })), {
+    minLength: 1,
+    maxLength: 3,
+  })
+  await fc.assert(
+    fc.asyncProperty(damage, async (places) => {
+      const damaged = Buffer.from(message)
+      for (const [at, byte] of places) damaged[8 + at] = byte
+      // a fault, of whatever step, is an answer; a crash would be none
+      expect(await answer(damaged)).toMatchObject({ type: 'fault' })
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('a monitor whose launcher goes away before it configured anything ends', async () => {
+  const { pid, control } = startHelper(['ignore', 'ignore', 'ignore'])
+  const ended = new Promise((resolve) => {
+    const connection = new MonitorConnection(control, pid, {
+      onEvent: () => {},
+      onEnd: resolve,
+    })
+    connection.send(Buffer.from('CW'))
+    connection.end()
+  })
+  await ended
+  expect(isAlive(pid)).toBe(false)
+})
+
+test('the helper runs from a sealed copy that nothing can change', async (context) => {
+  requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
+  const child = await launch(containerSpec(['sleep', '1000']), {
+    stdio: ['ignore', 'ignore', 'ignore'],
+  })
+  const maps = readFileSync(`/proc/${child.monitorPid}/maps`, 'utf8')
+  expect(maps).toContain('/memfd:cromwell-init')
+  // its environment is empty, so is that of PID 1
+  expect(readFileSync(`/proc/${child.monitorPid}/environ`, 'utf8')).toBe('')
+  expect(readFileSync(`/proc/${child.monitorPid}/cmdline`, 'utf8')).toBe('cromwell-init\0')
+  child.kill('SIGKILL')
+  await child.wait()
+})
+
+test('another helper can be named, and is executed by its path', async (context) => {
+  requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
+  const helperPath = join(temporaryDirectory(), 'helper')
+  copyFileSync(findHelper(), helperPath)
+  chmodSync(helperPath, 0o755)
+  expect(await runSpec(containerSpec(['true']), { helperPath })).toMatchObject({ exitCode: 0 })
+  chmodSync(helperPath, 0o644)
+  await expect(runSpec(containerSpec(['true']), { helperPath })).rejects.toMatchObject({
+    code: 'ERR_NS_HELPER',
+    errno: 13,
+    hint: expect.stringContaining('chmod +x'),
+  })
+})
