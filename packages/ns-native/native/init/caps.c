@@ -17,8 +17,11 @@ int cw_caps_bound(uint64_t kept, struct cw_fault *fault) {
 // namespace of our own, those that the caller was deprived of.
 static uint64_t available_capabilities(void) {
     uint64_t available = 0;
-    for (unsigned long capability = 0; capability < 64; capability++)
-        if (sys_prctl(PR_CAPBSET_READ, capability, 0) == 1) available |= (uint64_t)1 << capability;
+    for (unsigned long capability = 0; capability < 64; capability++) {
+        long held = sys_prctl(PR_CAPBSET_READ, capability, 0);
+        if (held == -EINVAL) break; // past the last one this kernel knows
+        if (held == 1) available |= (uint64_t)1 << capability;
+    }
     return available;
 }
 
