@@ -75,8 +75,8 @@ async function attempt(
 ): Promise<Facility> {
   const spec = { mounts: [], maskedPaths: [], readonlyPaths: [], process: NOTHING, ...part }
   try {
-    const process = await launch(spec, { stdio: ['ignore', 'ignore', 'ignore'] })
-    await process.wait()
+    const child = await launch(spec, { stdio: ['ignore', 'ignore', 'ignore'] })
+    await child.wait()
     return { name, ok: true }
   } catch (error) {
     if (!(error instanceof NamespaceError) || error.code === 'ERR_NS_HELPER') throw error

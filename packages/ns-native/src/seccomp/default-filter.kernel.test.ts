@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { requires, requiresProgram } from '@cromwell/test-support'
+import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
 import { afterEach, beforeEach, expect, type TestContext, test } from 'vitest'
+import { runScript } from '../container.test.fixture.ts'
+import { CAPABILITIES } from '../defaults.ts'
 import { compileSeccomp } from './compile.ts'
 import { defaultSeccomp } from './default-filter.ts'
 
@@ -74,4 +76,15 @@ test('without the profile the same calls reach the kernel', (context) => {
     'clone(FS|NEWUSER)': '22',
     ...FOREIGN,
   })
+})
+
+test('in a container even root with every capability gets no namespace and no mount by it', async (context) => {
+  requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
+  const script = 'for try in "unshare -U" "unshare -m" "mount -t tmpfs x"; do $try /tmp; done; true'
+  const capabilities = Object.keys(CAPABILITIES)
+  const filtered = await runScript(script, { process: { capabilities, seccomp: defaultSeccomp() } })
+  expect(filtered.stderr.match(/not permitted|permission denied/g)).toHaveLength(3)
+  const everything = compileSeccomp({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] }, arch)
+  const free = await runScript(script, { process: { capabilities, seccomp: everything } })
+  expect(free.stderr).not.toMatch(/(unshare failed|mount: .*permission denied)/)
 })
