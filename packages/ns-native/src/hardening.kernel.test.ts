@@ -1,0 +1,164 @@
+import { spawnSync } from 'node:child_process'
+import {
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
+import { beforeEach, expect, test } from 'vitest'
+import {
+  ALLOW_ALL,
+  containerSpec,
+  idMapping,
+  nodeProgram,
+  runSpec,
+  singleId,
+  temporaryDirectory,
+} from './container.test.fixture.ts'
+import { CAPABILITIES } from './defaults.ts'
+import type { LaunchSpec } from './launch-spec.ts'
+
+// Rules of docs/security.md that want an odd host: made here by a namespace, a user or a key.
+
+beforeEach((context) => {
+  requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
+})
+
+const packageDirectory = fileURLToPath(new URL('..', import.meta.url))
+
+// Launches the spec in its first argument; its own stdin and stdout are the program's.
+const LAUNCH = `
+const { launch } = await import('@cromwell/ns-native')
+const { execFileSync } = await import('node:child_process')
+const child = await launch(JSON.parse(process.argv[1]), { stdio: ['pipe', 'pipe', 2] })
+`
+
+/** A spec as JSON, without the filter, which is bytes. */
+function asJson(spec: LaunchSpec): string {
+  const { seccomp: _, ...program } = spec.process
+  return JSON.stringify({ ...spec, process: program })
+}
+
+/** A host of its own making: this machine's files, all capabilities, and these mounts. */
+function oddHost(args: readonly string[], mounts: LaunchSpec['mounts']): LaunchSpec {
+  const capabilities = Object.keys(CAPABILITIES)
+  const { process: base } = containerSpec(args, { process: { capabilities, seccomp: ALLOW_ALL } })
+  return {
+    namespaces: ['user', 'mount', 'pid'],
+    idMapping: singleId,
+    mounts: [...mounts, { type: 'proc', destination: '/proc' }],
+    maskedPaths: [],
+    readonlyPaths: [],
+    process: { ...base, cwd: packageDirectory },
+  }
+}
+
+const INNER_IDS = {
+  kind: 'single' as const,
+  uidMappings: [{ containerID: 0, hostID: 0, size: 1 }],
+  gidMappings: [{ containerID: 0, hostID: 0, size: 1 }],
+  key: 'single',
+}
+
+test('CVE-2019-5736: what the helper runs from cannot be written, not even by us', async () => {
+  await runSpec(containerSpec(['true']))
+  const copies = readdirSync('/proc/self/fd')
+    .map((fd) => `/proc/self/fd/${fd}`)
+    .filter((path) => linkOf(path).startsWith('/memfd:cromwell-init'))
+  expect(copies).toHaveLength(1)
+  for (const path of copies) {
+    const fd = openSync(path, 'r+')
+    expect(() => writeSync(fd, '#!')).toThrow('EPERM')
+    expect(() => ftruncateSync(fd, 0)).toThrow('EPERM')
+  }
+})
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return '' // the descriptor that listed the directory
+  }
+}
+
+test('CVE-2025-31133: a /dev/null that is something else is not used as a mask or a device', async () => {
+  const impostor = join(temporaryDirectory(), 'null')
+  writeFileSync(impostor, 'not null')
+  const inner = { ...containerSpec(['true']), idMapping: INNER_IDS }
+  const masksOnly = { ...inner, mounts: inner.mounts.filter(({ type }) => type !== 'dev') }
+  for (const [spec, step] of [
+    [inner, 'mnt'],
+    [masksOnly, 'mask'],
+  ] as const) {
+    const source = `try { ${LAUNCH} } catch (error) { console.log(error.step, error.errno) }`
+    const host = oddHost(
+      [process.execPath, ...nodeProgram(source, asJson(spec))],
+      [{ type: 'bind', source: impostor, destination: '/dev/null' }],
+    )
+    expect(await runSpec(host)).toMatchObject({ stdout: `${step} 19\n`, exitCode: 0 })
+  }
+})
+
+test('what the host mounts later does not appear inside, even where it shares its mounts', async () => {
+  const point = temporaryDirectory()
+  const inner: LaunchSpec = {
+    ...oddHost(['/bin/sh', '-c', 'echo ready; read go; cat /proc/self/mountinfo'], []),
+    namespaces: ['user', 'mount'],
+    idMapping: INNER_IDS,
+    mounts: [],
+  }
+  const source = `${LAUNCH}
+    child.stdout.once('data', () => {
+      execFileSync('mount', ['-t', 'tmpfs', 'appeared', ${JSON.stringify(point)}])
+      child.stdin.end('go\\n')
+    })
+    child.stdout.pipe(process.stdout)
+    await child.wait()
+  `
+  const node = [process.execPath, ...nodeProgram(source, asJson(inner))]
+  const script = 'mount --make-rshared / && exec "$0" "$@"'
+  const { stdout, stderr, exitCode } = await runSpec(
+    oddHost(['/bin/sh', '-c', script, ...node], []),
+  )
+  expect([stderr, exitCode]).toEqual(['', 0])
+  expect(stdout).toContain(' / / ')
+  expect(stdout).not.toContain('appeared')
+})
+
+test('supplementary groups of the caller are left behind', (context) => {
+  requires(context, 'root', process.getuid?.() === 0, 'only root can have itself other groups')
+  const setpriv = requiresProgram(context, 'setpriv')
+  const source = `${LAUNCH}; child.stdout.pipe(process.stdout); await child.wait()`
+  const spec = asJson({ ...containerSpec(['grep', 'Groups', '/proc/self/status']), idMapping })
+  const { stdout, stderr } = spawnSync(
+    setpriv,
+    ['--groups', '4,24', process.execPath, ...nodeProgram(source, spec)],
+    { cwd: packageDirectory, encoding: 'utf8' },
+  )
+  expect([stdout.trim(), stderr]).toEqual(['Groups:', ''])
+})
+
+test('keys in the caller’s session keyring cannot be found inside, with no filter in the way', (context) => {
+  const compiler = requiresProgram(context, 'cc')
+  const tryKeys = join(temporaryDirectory(), 'try-keys')
+  const code = fileURLToPath(new URL('./try-keys.c', import.meta.url))
+  const built = spawnSync(compiler, ['-o', tryKeys, code], { encoding: 'utf8' })
+  requires(context, 'cc', built.status === 0, `cannot compile ${code}: ${built.stderr}`)
+  const hostFinds = spawnSync(tryKeys, [tryKeys, 'find'], { encoding: 'utf8' })
+  requires(context, 'keyrings', hostFinds.stdout === '0\n', `no keyrings here: ${hostFinds.stderr}`)
+
+  const mounts = [{ type: 'bind' as const, source: tryKeys, destination: '/try-keys' }]
+  const spec = asJson(containerSpec(['/try-keys', 'find'], { mounts }))
+  const source = `${LAUNCH}; child.stdout.pipe(process.stdout); await child.wait()`
+  const { stdout, stderr } = spawnSync(tryKeys, [process.execPath, ...nodeProgram(source, spec)], {
+    cwd: packageDirectory,
+    encoding: 'utf8',
+  })
+  const ENOKEY = 126
+  expect([stdout, stderr]).toEqual([`${ENOKEY}\n`, ''])
+})
