@@ -30,9 +30,10 @@ export async function listStates(
     else if (names.includes(id)) await discard(records.root, id, records.removeTree).catch(() => {})
   }
   await sweep(records.root, names, records.removeTree)
-  if ([...entries.values()].some(({ state }) => state === 'exited')) {
-    await records.pids.sweep().catch(() => {})
-  }
+  const hasExited = [...entries.values()].some(({ state }) => state === 'exited')
+  // A leading dot is what a killed writer of a pid file leaves; it may also be one at work.
+  const hasDotFile = all && readNames(records.pids.directory).some((name) => name.startsWith('.'))
+  if (hasExited || hasDotFile) await records.pids.sweep().catch(() => {})
   return states
 }
 

@@ -91,6 +91,13 @@ test('what was abandoned while being made or removed is swept, what is in the ma
   expect(readdirSync(root).sort()).toEqual(kept.map((path) => basename(path)).sort())
 })
 
+test('what a killed writer of a pid file left is swept', async () => {
+  mkdirSync(pidsDir)
+  writeFileSync(join(pidsDir, '.x.tmp'), 'half')
+  await runtime.list({ all: true })
+  expect(readdirSync(pidsDir)).toEqual([])
+})
+
 test('a container with a live process runs', async () => {
   const pid = await startContainer('live')
   const [state] = await runtime.list()
