@@ -16,19 +16,22 @@ await build({
   format: 'cjs',
   legalComments: 'none',
   logLevel: 'warning',
+  alias: { clipanion: 'clipanion/lib/advanced/index.mjs' }, // the build of it that can be taken apart
   banner: { js: `const bundleUrl = require('node:url').pathToFileURL(__filename).href;` },
   define: {
     CROMWELL_VERSION: JSON.stringify(version),
     'import.meta.url': 'bundleUrl',
     'import.meta.dirname': '__dirname',
     'import.meta.filename': '__filename',
-    // clipanion asks for all three streams as it is loaded. A stream makes its open file description
-    // non-blocking, which the contained process shares with us: nothing in this file may open one.
+    // A stream makes its open file description non-blocking, which the contained process shares with us:
+    // nothing in this file may open one.
     'process.stdin': 'undefined',
     'process.stdout': 'undefined',
     'process.stderr': 'undefined',
   },
-  plugins: [registryOnDemand(), clipanionWithoutTerminal()],
+  plugins: [registryOnDemand(), builtinsOnDemand()],
+  // clipanion's optional validators, which no command here uses
+  external: ['typanion'],
 })
 
 /** The registry client brings undici, and only a pull needs it. What else is in that package is inlined. */
@@ -44,13 +47,27 @@ function registryOnDemand() {
   }
 }
 
-/** clipanion's own platform file for browsers: without it, each start would load `node:tty` to look for colours. */
-function clipanionWithoutTerminal() {
+/**
+ * Modules of Node that take it a millisecond or more to load are loaded when something of them is first
+ * used, not when a file that imports them is: `ps` uses none of these, and `run` few.
+ */
+function builtinsOnDemand() {
+  const filter = /^(?:node:)?(child_process|crypto|fs\/promises|net|readline|stream|tty|zlib)$/
   return {
-    name: 'clipanion-without-terminal',
-    setup({ onResolve }) {
-      onResolve({ filter: /^\.\.\/platform$/ }, ({ resolveDir }) => ({
-        path: join(resolveDir, '..', 'platform', 'browser.mjs'),
+    name: 'builtins-on-demand',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter }, ({ path, namespace }) =>
+        namespace === 'on-demand'
+          ? { path, external: true }
+          : { path: path.replace(/^(node:)?/, 'node:'), namespace: 'on-demand' },
+      )
+      onLoad({ filter: /./, namespace: 'on-demand' }, ({ path }) => ({
+        contents: Object.keys(process.getBuiltinModule(path))
+          .map(
+            (name) =>
+              `Object.defineProperty(exports, '${name}', { enumerable: true, get: () => require('${path}').${name} })`,
+          )
+          .join('\n'),
       }))
     },
   }

@@ -1,11 +1,15 @@
 #!/usr/bin/env node
 'use strict'
+const { statSync } = require('node:fs')
 const { enableCompileCache } = require('node:module')
 const { homedir } = require('node:os')
 const { join } = require('node:path')
 
-// Not Node's default directory for it: that is below /tmp, where another user may have left a cache for us.
-enableCompileCache?.(
-  join(process.env.CROMWELL_HOME || join(homedir(), '.cromwell'), 'cache', 'node'),
-)
+if (enableCompileCache) {
+  const home = process.env.CROMWELL_HOME || join(homedir(), '.cromwell')
+  // what is cached is run: only in a home of our own. Node's default is below /tmp, where others write, too
+  if (statSync(home, { throwIfNoEntry: false })?.uid === process.geteuid?.()) {
+    enableCompileCache(join(home, 'cache', 'node'))
+  }
+}
 require('../dist/cromwell.cjs')

@@ -1,5 +1,6 @@
 import { Command } from 'clipanion'
-import type { CliCommandClass } from './command.ts'
+import type { CliCommand, CliCommandClass } from './command.ts'
+import type { ParsedFlags } from './flags.ts'
 
 /** An option as its command class declares it. */
 export interface DeclaredOption {
@@ -16,14 +17,21 @@ export function declaredOptions(commandClass: CliCommandClass): DeclaredOption[]
     addOption({ names, arity = 0, hidden = false, description = '' }: OptionDefinition) {
       declared.push({ names, takesValue: arity > 0, hidden, description })
     },
-    addPositional() {},
-    addRest() {},
-    addProxy() {},
   }
-  for (const [key, value] of Object.entries(new commandClass())) {
-    if (isOption(value)) value.definition(recorder, key)
-  }
+  for (const [key, field] of optionFields(new commandClass())) field.definition(recorder, key)
   return declared
+}
+
+/**
+ * Give the options of a command the values of the command line, as clipanion does when its own parser
+ * has read it. (That parser builds a state machine of all options at each start: 5 ms of `run`.)
+ */
+export function fillOptions(command: CliCommand, { flags }: ParsedFlags): void {
+  const options = flags.map(({ spec, value = true }) => ({ name: spec.names[0] ?? '', value }))
+  for (const [key, field] of optionFields(command)) {
+    const value = field.transformer({}, key, { options }, { env: {} })
+    Object.assign(command, { [key]: value })
+  }
 }
 
 /** The part of clipanion's `CommandBuilder#addOption` argument that is read here. */
@@ -34,9 +42,21 @@ interface OptionDefinition {
   description?: string
 }
 
-/** An option before parsing: clipanion keeps these in the fields that later hold the values. */
+/** An option before parsing (clipanion's CommandOption): it is in the field that later holds the value. */
 interface OptionField {
   definition(builder: object, key: string): void
+  transformer(
+    builder: object,
+    key: string,
+    state: { options: ReadonlyArray<{ name: string; value: string | boolean }> },
+    context: object,
+  ): unknown
+}
+
+function optionFields(command: CliCommand): Array<[key: string, field: OptionField]> {
+  return Object.entries(command).filter((entry): entry is [string, OptionField] =>
+    isOption(entry[1]),
+  )
 }
 
 function isOption(value: unknown): value is OptionField {

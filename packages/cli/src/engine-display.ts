@@ -1,4 +1,5 @@
 import type { EngineEvent } from '@cromwell/engine'
+import type { PullEvent } from '@cromwell/registry'
 import { parseReference } from '@cromwell/registry/reference'
 import { reportWarning } from './error-report.ts'
 import type { Output } from './output.ts'
@@ -33,38 +34,33 @@ export interface EngineDisplay {
 
 /** Bars on a terminal, lines elsewhere, nothing but warnings with `quiet`. */
 export function createEngineDisplay(options: EngineDisplayOptions): EngineDisplay {
-  const onTerminal = options.progress.isTerminal && !options.quiet
-  const reporter = createReporter(options, onTerminal)
-  const warn = (message: string) => {
-    reporter.end()
-    options.err.write(reportWarning(message, { color: options.color && options.err.isTerminal }))
+  const { asked, err } = options
+  let reporter: ProgressReporter | undefined
+  let onPull: ((event: PullEvent) => void) | undefined
+  const report = () => {
+    reporter ??= createReporter(options) // most runs have nothing to show: not before there is something
+    return reporter
   }
-  let unpacking = false
-  let onPull: ReturnType<typeof createPullDisplay> | undefined
   return {
     onEvent: (event) => {
       switch (event.type) {
         case 'pull-start':
-          if (options.announceMissing) reporter.line(missingLine(options.asked))
+          if (options.announceMissing) report().line(missingLine(asked))
           break
         case 'pull':
-          onPull ??= createPullDisplay({ reporter, asked: options.asked })
+          onPull ??= createPullDisplay({ reporter: report(), asked })
           onPull(event.event)
           break
         case 'warning':
-          // said of this host, not of this container: `docs/` tells what follows from it
-          if (event.code !== 'single-id') warn(event.message)
+          if (event.code === 'single-id') break // said of this host, at each run: not worth a line
+          reporter?.end()
+          err.write(reportWarning(event.message, { color: options.color && err.isTerminal }))
           break
         default:
-          // on a terminal only, and not for ever: a log has no use for it
-          unpacking = onTerminal
-          if (onTerminal) reporter.event(event)
+          report().unpacking(event)
       }
     },
-    end: () => {
-      if (unpacking) reporter.clear()
-      reporter.end()
-    },
+    end: () => reporter?.end(),
   }
 }
 
@@ -72,10 +68,9 @@ function missingLine(asked: string): string {
   return `Unable to find image '${familiarWithVersion(parseReference(asked))}' locally`
 }
 
-function createReporter(options: EngineDisplayOptions, onTerminal: boolean): ProgressReporter {
-  if (options.quiet) return createSilentReporter()
-  if (!onTerminal) return createLineReporter(options.progress)
-  const { progress } = options
+function createReporter({ quiet, progress }: EngineDisplayOptions): ProgressReporter {
+  if (quiet) return createSilentReporter()
+  if (!progress.isTerminal) return createLineReporter(progress)
   return createBarReporter({
     write: (text) => progress.write(text),
     size: terminalSizer(progress.fd),

@@ -119,17 +119,17 @@ describe('a pull on a terminal', () => {
     )
   })
 
-  it('takes the lines off the screen', () => {
+  it('takes the unpacking off the screen when it is over', () => {
     const terminal = screen()
     const reporter = createBarReporter(terminal, () => 0)
-    reporter.event({ type: 'unpack-start', digest: base, size: 1000 })
+    reporter.unpacking({ type: 'unpack-start', digest: base, size: 1000 })
     expect(terminal.take()).toBe(
       'aaaaaaaaaaaa: Extracting [>                         ]       0B/1kB\u001b[K\n',
     )
-    reporter.event({ type: 'unpack-done', digest: base })
+    reporter.unpacking({ type: 'unpack-done', digest: base })
     terminal.take()
-    reporter.clear()
-    reporter.clear()
+    reporter.end()
+    reporter.end()
     expect(terminal.take()).toBe('\r\u001b[1A\u001b[J')
   })
 

@@ -11,12 +11,12 @@ import { printable } from './table.ts'
 /** Shows the progress of layers to a person or a log. */
 export interface ProgressReporter {
   event(event: ProgressEvent): void
+  /** The same for what is only worth showing while it goes on. */
+  unpacking(event: ProgressEvent): void
   /** Print a line (without its newline) that is not about a layer. */
   line(text: string): void
   /** Leave the last state on the screen; what is reported afterwards begins below it. Idempotent. */
   end(): void
-  /** Take the last state off the screen. */
-  clear(): void
 }
 
 /** For terminals: one line per layer with a bar, redrawn in place. */
@@ -35,14 +35,14 @@ export function createLineReporter(out: { write(text: string): void }): Progress
       for (const layer of advance(progress, event, 0)) out.write(`${stateLine(layer)}\n`)
     },
     line: (text) => out.write(`${printable(text)}\n`),
+    unpacking: () => {}, // a log has no use for it
     end: () => {},
-    clear: () => {},
   }
 }
 
 /** For `--quiet`. */
 export function createSilentReporter(): ProgressReporter {
-  return { event: () => {}, line: () => {}, end: () => {}, clear: () => {} }
+  return { event: () => {}, line: () => {}, unpacking: () => {}, end: () => {} }
 }
 
 function stateLine({ label, status, reason }: LayerProgress): string {
@@ -58,6 +58,8 @@ class BarReporter implements ProgressReporter {
   readonly #clock: () => number
   readonly #progress: LayersProgress = new Map()
   #drawnAt = Number.NEGATIVE_INFINITY
+  /** What is drawn goes away in the end. */
+  #fleeting = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(screen: Screen, clock: () => number) {
@@ -77,19 +79,29 @@ class BarReporter implements ProgressReporter {
     this.#region.print(`${printable(text)}\n`)
   }
 
+  unpacking(event: ProgressEvent): void {
+    if (!this.#fleeting) this.end()
+    this.#fleeting = true
+    this.event(event)
+  }
+
   end(): void {
-    if (this.#progress.size === 0) return
-    const { columns } = this.#screen.size()
-    this.#draw({ columns, rows: Number.POSITIVE_INFINITY })
-    this.#region.commit()
+    if (this.#fleeting) this.#clear()
+    else if (this.#progress.size > 0) this.#leave()
+    this.#fleeting = false
     this.#progress.clear()
   }
 
-  clear(): void {
+  #leave(): void {
+    const { columns } = this.#screen.size()
+    this.#draw({ columns, rows: Number.POSITIVE_INFINITY })
+    this.#region.commit()
+  }
+
+  #clear(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#region.clear()
-    this.#progress.clear()
   }
 
   #draw(size: { columns: number; rows: number }): void {

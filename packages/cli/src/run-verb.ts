@@ -1,14 +1,8 @@
-import { Cli } from 'clipanion'
-import {
-  CliCommand,
-  type CliCommandClass,
-  type CliContext,
-  type CommandSurroundings,
-} from './command.ts'
+import type { CliCommandClass, CliContext, CommandSurroundings } from './command.ts'
 import { commandHelp } from './command-help.ts'
-import { declaredOptions } from './declared-options.ts'
+import { declaredOptions, fillOptions } from './declared-options.ts'
 import { usageError } from './errors.ts'
-import { type FlagSpec, type ParsedFlags, parseFlags } from './flags.ts'
+import { type FlagSpec, parseFlags } from './flags.ts'
 import type { Verb } from './verbs.ts'
 
 /** Parse the words after a verb and do what they say; returns the exit status. Throws ERR_CLI_USAGE. */
@@ -24,11 +18,12 @@ export async function runVerb(
     return 0
   }
   checkOperandCount(verb.name, parsed.operands.length, commandClass)
-  const cli = Cli.from<CliContext>(commandClass, { binaryName: 'cromwell' })
-  const command = cli.process([...canonicalFlags(parsed), verb.name], context)
-  // not by clipanion: ten thousand operands (xargs makes that many) would take it ten seconds
-  if (command instanceof CliCommand) command.operands = parsed.operands
-  return command.validateAndExecute()
+  const command = new commandClass()
+  fillOptions(command, parsed)
+  command.operands = parsed.operands
+  // without the streams of clipanion's own context: opening them would harm a container (output.ts)
+  command.context = context as CliContext
+  return command.execute()
 }
 
 function flagSpecs(commandClass: CliCommandClass): FlagSpec[] {
@@ -49,12 +44,4 @@ function checkOperandCount(verb: string, count: number, commandClass: CliCommand
       hint,
     )
   }
-}
-
-/** The same flags in the one form in which clipanion's grammar and docker's agree. */
-function canonicalFlags({ flags }: ParsedFlags): string[] {
-  return flags.map(({ spec, value }) => {
-    const name = spec.names.at(-1) ?? ''
-    return value === undefined ? name : `${name}=${value}`
-  })
 }

@@ -2,11 +2,11 @@ import { constants } from 'node:os'
 
 /**
  * Signals that stay ours: CHLD, PIPE and URG are the kernel's notes about our own descriptors and
- * children, WINCH is a resize, KILL and STOP cannot be caught, and the last row are faults, which
- * would only be raised again when a handler returns.
+ * children, WINCH is a resize, KILL and STOP cannot be caught, PROF is the clock of Node's profiler, and
+ * the last row are faults, which would only be raised again when a handler returns.
  */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
-  ...['SIGCHLD', 'SIGPIPE', 'SIGURG', 'SIGWINCH', 'SIGKILL', 'SIGSTOP'],
+  ...['SIGCHLD', 'SIGPIPE', 'SIGURG', 'SIGWINCH', 'SIGKILL', 'SIGSTOP', 'SIGPROF'],
   ...['SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'],
 ])
 
