@@ -91,14 +91,14 @@ test('CVE-2025-31133: a /dev/null that is something else is not used as a mask o
   writeFileSync(impostor, 'not null')
   const inner = { ...containerSpec(['true']), idMapping: INNER_IDS }
   const masksOnly = { ...inner, mounts: inner.mounts.filter(({ type }) => type !== 'dev') }
-  for (const [spec, step] of [
-    [inner, 'mnt'],
-    [masksOnly, 'mask'],
+  for (const [spec, step, source] of [
+    [inner, 'mnt', impostor],
+    [masksOnly, 'mask', '/dev/zero'],
   ] as const) {
-    const source = `try { ${LAUNCH} } catch (error) { console.log(error.step, error.errno) }`
+    const program = `try { ${LAUNCH} } catch (error) { console.log(error.step, error.errno) }`
     const host = oddHost(
-      [process.execPath, ...nodeProgram(source, asJson(spec))],
-      [{ type: 'bind', source: impostor, destination: '/dev/null' }],
+      [process.execPath, ...nodeProgram(program, asJson(spec))],
+      [{ type: 'bind', source, destination: '/dev/null' }],
     )
     expect(await runSpec(host)).toMatchObject({ stdout: `${step} 19\n`, exitCode: 0 })
   }
