@@ -1,4 +1,4 @@
-// Draws what a terminal shows as an SVG: tmux capture-pane -e -p | node scripts/terminal-picture.mjs > docs/x.svg
+// Draws what a terminal shows as an SVG: tmux capture-pane -e -p | node scripts/terminal-picture.mjs TITLE > docs/x.svg
 import { readFileSync } from 'node:fs'
 
 const CELL = { width: 8.4, height: 18 }
@@ -21,7 +21,8 @@ const columns = Math.max(
 const width = Math.ceil(columns * CELL.width + 2 * MARGIN)
 const height = Math.ceil(lines.length * CELL.height + 2 * MARGIN)
 
-console.log(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+console.log(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="title">
+<title id="title">${escaped(process.argv[2] ?? 'a terminal')}</title>
 <rect width="100%" height="100%" rx="8" fill="#1d1f21"/>
 <g font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, monospace" font-size="14" fill="#d3d7cf" xml:space="preserve">
 ${lines.map(drawn).join('\n')}

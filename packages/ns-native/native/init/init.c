@@ -174,8 +174,9 @@ static void obey_monitor(int socket, int payload) {
     struct cw_packet packet;
     int fds[2];
     int received = cw_packet_receive(socket, &packet, fds, CW_MSG_DONTWAIT);
-    if (received == 0) sys_exit(1);
-    if (received > 0 && packet.kind == CW_PACKET_SIGNAL) sys_kill(payload, packet.value);
+    if (received == -EAGAIN) return;
+    if (received <= 0) sys_exit(1); // the monitor is gone: better no container than one nobody minds
+    if (packet.kind == CW_PACKET_SIGNAL) sys_kill(payload, packet.value);
 }
 
 static int reap_until_done(int signals, int socket, int payload) {
