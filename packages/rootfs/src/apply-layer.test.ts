@@ -310,7 +310,7 @@ describe('ownership', () => {
   })
 
   test('that this process may not give is a typed error with a hint', async (context) => {
-    requires(context, 'plain user', !isRoot, 'root may give files to anybody')
+    requires(context, 'plain-user', !isRoot, 'root may give files to anybody')
     const work = apply(foreign, temporaryDirectory(), { ownership: 'preserve' })
     await expect(work).rejects.toMatchObject({
       code: 'ERR_ROOTFS_OWNERSHIP',
