@@ -1,15 +1,17 @@
 import { chmodSync, existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 
 /** Remove a directory even where overlayfs or a test left others in it without any permission. */
 export function removeTree(path: string): void {
   if (!existsSync(path)) return
-  open(path)
+  open(Buffer.from(path))
   rmSync(path, { recursive: true, force: true })
 }
 
-function open(path: string): void {
+/** Names are bytes: a damaged configuration makes some that are no UTF-8. */
+function open(path: Buffer): void {
   if (!lstatSync(path).isDirectory()) return
   chmodSync(path, 0o700)
-  for (const name of readdirSync(path)) open(join(path, name))
+  for (const name of readdirSync(path, { encoding: 'buffer' })) {
+    open(Buffer.concat([path, Buffer.from('/'), name]))
+  }
 }
