@@ -23,6 +23,7 @@ export interface Binding {
 const ADDON = '@cromwell+ns-native.node'
 const HELPER = 'cromwell-init'
 let loaded: Binding | undefined
+let directory: string | undefined
 
 /** The addon, loaded on first use. Throws ERR_NS_UNSUPPORTED or ERR_NS_HELPER. */
 export function loadBinding(): Binding {
@@ -59,10 +60,11 @@ function prebuildsDirectory(): string {
   return join(packageDirectory(), 'prebuilds', `linux-${process.arch}`)
 }
 
-// By name, not by relative path: also right from src/ and from a bundle elsewhere.
+// By name, not by relative path: also right from src/ and from a bundle elsewhere. Looked up once,
+// for that takes longer than starting the helper.
 function packageDirectory(): string {
-  const require = createRequire(import.meta.url)
-  return dirname(require.resolve('@cromwell/ns-native/package.json'))
+  directory ??= dirname(createRequire(import.meta.url).resolve('@cromwell/ns-native/package.json'))
+  return directory
 }
 
 function missing(path: string, cause?: unknown): NamespaceError {
