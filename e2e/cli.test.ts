@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { run } from '@cromwell/test-support'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CROMWELL, type CromwellHome, createCromwellHome } from './support/cromwell.ts'
 
@@ -104,6 +105,25 @@ describe('cromwell', () => {
       env: { ...env, CROMWELL_DEBUG: '1' },
     })
     expect(debug.stderr).toMatch(/^ +at /m)
+  })
+})
+
+describe('an --env-file, which node knows, too', () => {
+  const program = join(import.meta.dirname, '../packages/cli/bin/cromwell.cjs')
+
+  it('is ours to miss', async () => {
+    const argv = ['run', '--rootfs', '/', '--env-file', '/nonexistent', 'true']
+    const { status, stderr } = await run(program, argv, { env: home.env })
+    expect(stderr).toMatch(/^cromwell: cannot read .*\/nonexistent/)
+    expect(status).toBe(125)
+  })
+
+  it('gives node no options', async () => {
+    const file = join(home.home, 'env')
+    writeFileSync(file, 'NODE_OPTIONS=--no-such-option\n')
+    const argv = ['run', '--env-file', file]
+    const { stderr } = await run(program, argv, { env: home.env })
+    expect(stderr).toMatch(/^cromwell: cromwell run needs IMAGE/)
   })
 })
 

@@ -1,4 +1,7 @@
-#!/usr/bin/env node
+#!/bin/sh
+':' //; exec node -- "$0" "$@"
+// Without the -- of the line above, node takes an --env-file among our arguments for its own: it stops
+// when there is no such file, and obeys a NODE_OPTIONS in it.
 'use strict'
 const { statSync } = require('node:fs')
 const { enableCompileCache } = require('node:module')
