@@ -139,6 +139,19 @@ describe('run -it', () => {
     await expectEnd(terminal, 130)
   })
 
+  it('follows the size of a terminal that is somebody else’s, as after su', async (context) => {
+    requires(context, 'plain-user', process.geteuid?.() !== 0, 'root may open every terminal')
+    const terminal = await open()
+    const script = 'stty size; trap "stty size" WINCH; while :; do sleep 0.05; done'
+    terminal.type(`p=$(tty); chmod 0 $p; $run sh -c '${script}'; s=$?; chmod 600 $p; echo ended $s`)
+    terminal.type('Enter')
+    await terminal.until(/^30 100$/m)
+    terminal.resize(99, 22)
+    await terminal.until(/^22 99$/m)
+    terminal.type('C-c')
+    await expectEnd(terminal, 130)
+  })
+
   it('restores the terminal when the command line is killed with -9, and the container dies', async () => {
     const terminal = await open()
     terminal.type(`$run --name victim sh -c 'echo up; exec sleep 600'; echo ended $?`, 'Enter')

@@ -38,7 +38,16 @@ function openSecondTime(fd: number): Refreshable | undefined {
     // _refreshSize has been there since 2011, but the types only have what is documented
     return new tty.WriteStream(again) as Refreshable
   } catch {
-    return undefined // after su, a terminal may belong to somebody else
+    return onDescriptorItself(fd) // after su, a terminal may belong to somebody else
+  }
+}
+
+/** Where we may not open the terminal, libuv may not either, and then leaves the flags as they are. */
+function onDescriptorItself(fd: number): Refreshable | undefined {
+  try {
+    return new (process.getBuiltinModule('node:tty').WriteStream)(fd) as Refreshable
+  } catch {
+    return undefined
   }
 }
 
