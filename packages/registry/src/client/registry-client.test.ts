@@ -110,7 +110,7 @@ describe('authentication', () => {
         code: 'ERR_REGISTRY_UNAUTHORIZED',
         status: 401,
         message: expect.stringContaining(`${registry.host}/library/app:1`),
-        hint: expect.stringContaining('log in'),
+        hint: expect.stringContaining('config.json'),
       })
       const credentials = staticCredentials(registry.host, 'ann', 'wrong-password')
       const refused = await failureOf(connect({ credentials }).manifest(nameAt(registry)))

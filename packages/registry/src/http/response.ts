@@ -98,7 +98,7 @@ function judge(status: number, host: string, refused = false): Judgement {
     return {
       code: 'ERR_REGISTRY_UNAUTHORIZED',
       why: `it does not exist on ${host}, or needs credentials`,
-      hint: 'check the name; if it is private, log in first with podman login or docker login',
+      hint: 'check the name; a private one needs credentials in ~/.docker/config.json, which podman login and docker login write',
     }
   }
   if (status === 403) {
