@@ -35,18 +35,10 @@ async function show(image) {
     await cromwell('run', '--rm', image, 'ls', '-A', '/var/cache', '/srv/old')
   }
   say('Environment, host name, working directory, a read-only root, no network:')
-  const options = [
-    '-e',
-    'GREETING=bonjour',
-    '-u',
-    '1000:1000',
-    '-w',
-    '/tmp',
-    '--read-only',
-    '--network',
-    'none',
-  ]
-  await cromwell('run', '--rm', ...options, image, 'sh', '-c', 'pwd; env; cat /proc/net/dev')
+  const environment = ['-e', 'GREETING=bonjour', '-h', 'elsewhere', '-w', '/tmp']
+  const isolation = ['--read-only', '--network', 'none']
+  const look = ['sh', '-c', 'pwd; hostname; env; cat /proc/net/dev']
+  await cromwell('run', '--rm', ...environment, ...isolation, image, ...look)
   say('Its exit status is the command’s:')
   await cromwell('run', '--rm', image, 'sh', '-c', 'exit 3')
 
