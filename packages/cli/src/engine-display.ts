@@ -54,7 +54,7 @@ export function createEngineDisplay(options: EngineDisplayOptions): EngineDispla
         case 'warning':
           if (event.code === 'single-id') break // said of this host, at each run: not worth a line
           reporter?.end()
-          err.write(reportWarning(event.message, { color: options.color && err.isTerminal }))
+          err.write(reportWarning(event, { color: options.color && err.isTerminal }))
           break
         default:
           report().unpacking(event)

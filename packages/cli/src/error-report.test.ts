@@ -34,6 +34,18 @@ describe('reportError', () => {
     expect(reportError(error, plain)).toMatch(/^hint: do this$/m)
   })
 
+  it('knows what to do about a system error in our own files, and only there', () => {
+    const cause = Object.assign(new Error('ENOSPC: no space left on device, write'), {
+      code: 'ENOSPC',
+      errno: -28,
+      syscall: 'write',
+    })
+    const full = coded('ERR_RUNTIME_STATE', 'cannot create x: ENOSPC', { cause })
+    expect(reportError(full, plain)).toMatch(/^hint: free some space, or set CROMWELL_HOME/m)
+    const elsewhere = coded('ERR_ENGINE_VOLUME', 'cannot mount x: ENOSPC', { cause })
+    expect(reportError(elsewhere, plain)).not.toContain('hint:')
+  })
+
   it('names no code for a slip on the command line', () => {
     expect(reportError(usageError('unknown flag: --x', 'did you mean --y?'), plain)).toBe(
       'cromwell: unknown flag: --x\nhint: did you mean --y?\n',
@@ -71,8 +83,11 @@ describe('reportError', () => {
   })
 
   it('paints only the first word', () => {
-    expect(reportWarning('slow', { color: true })).toBe(
+    expect(reportWarning({ message: 'slow' }, { color: true })).toBe(
       '\u001b[1;33mcromwell:\u001b[0m warning: slow\n',
+    )
+    expect(reportWarning({ message: 'slow', hint: 'wait' }, { color: false })).toBe(
+      'cromwell: warning: slow\nhint: wait\n',
     )
   })
 })

@@ -22,8 +22,12 @@ export function reportError(error: unknown, options: ReportOptions): string {
 }
 
 /** A warning in the same style. */
-export function reportWarning(message: string, options: Pick<ReportOptions, 'color'>): string {
-  return `${paint('cromwell:', '33', options)} warning: ${message}\n`
+export function reportWarning(
+  { message, hint }: { message: string; hint?: string },
+  options: Pick<ReportOptions, 'color'>,
+): string {
+  const advice = hint === undefined ? '' : `${paint('hint:', '36', options)} ${hint}\n`
+  return `${paint('cromwell:', '33', options)} warning: ${message}\n${advice}`
 }
 
 interface Description {
@@ -64,12 +68,16 @@ const SYSTEM_HINTS: Readonly<Record<string, string>> = {
 }
 
 /** The first hint on the way down to the root cause. */
-function hintOf(error: Error): string | undefined {
+function hintOf(error: Error & { code: string }): string | undefined {
   for (const link of causes(error)) {
     if ('hint' in link && typeof link.hint === 'string') return link.hint
+    if (isSystemError(link) && KEEP_TO_HOME.test(error.code)) return SYSTEM_HINTS[link.code]
   }
   return undefined
 }
+
+/** Errors of packages whose files are all in `$CROMWELL_HOME`. */
+const KEEP_TO_HOME = /^ERR_(RUNTIME|PIDSTORE)_/
 
 function traces(error: unknown): string[] {
   const links = [...causes(error)]

@@ -92,10 +92,11 @@ describe('parseFlags', () => {
   })
 
   it.each([
-    [['--nope'], 'unknown flag: --nope', undefined],
+    [['--nope'], 'unknown flag: --nope', '--help lists the flags'],
+    [['-m', '1g'], "unknown shorthand flag: 'm' in -m", '--help lists the flags'],
     [['--evn', 'A=1'], 'unknown flag: --evn', 'did you mean --env?'],
     [['--detatch'], 'unknown flag: --detatch', 'did you mean --detach?'],
-    [['-iz', 'alpine'], "unknown shorthand flag: 'z' in -iz", undefined],
+    [['-iz', 'alpine'], "unknown shorthand flag: 'z' in -iz", '--help lists the flags'],
     [['-rm', 'alpine'], "unknown shorthand flag: 'r' in -rm", 'did you mean --rm?'],
     [['--env'], 'flag needs an argument: --env', undefined],
     [['-ie'], 'flag needs an argument: -e', undefined],

@@ -95,7 +95,8 @@ class FlagParser {
 
   #unknownShort(name: string, word: string): Error {
     const message = `unknown shorthand flag: '${name.slice(1)}' in ${word}`
-    return unknownFlag(message, `-${word}`, [...this.#byName.keys()])
+    // one letter is too little to guess a word from
+    return unknownFlag(message, `-${word}`, word.length > 2 ? [...this.#byName.keys()] : [])
   }
 }
 
@@ -104,7 +105,7 @@ function unknownFlag(message: string, name: string, known: readonly string[]): E
     name,
     known.filter((candidate) => candidate.startsWith('--')),
   )
-  return usageError(message, meant && `did you mean ${meant}?`)
+  return usageError(message, meant ? `did you mean ${meant}?` : '--help lists the flags')
 }
 
 function parseBoolean(text: string, name: string, spec: FlagSpec): boolean {
