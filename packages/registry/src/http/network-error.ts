@@ -22,7 +22,8 @@ interface Diagnosis {
 const NETWORK_HINT = 'check the network, and whether a proxy is needed (HTTPS_PROXY)'
 const RETRY_HINT = 'try again; what was downloaded is kept'
 const CERTIFICATE_HINT =
-  'if the registry has its own certificate authority, pass its certificate as `ca`'
+  'if the registry has its own certificate authority, name the file of its certificate in ' +
+  'NODE_EXTRA_CA_CERTS, or pass it as `ca`'
 const TIMEOUT: Omit<Diagnosis, 'why'> = {
   code: 'ERR_REGISTRY_TIMEOUT',
   hint: `try again, or ${NETWORK_HINT}`,

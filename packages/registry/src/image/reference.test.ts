@@ -49,6 +49,7 @@ describe('parseReference', () => {
   it.each([
     ['', 'it is empty'],
     [HEX, 'a name cannot be 64 hexadecimal digits'],
+    ['docker://alpine', 'it is an address'],
     ['Alpine', 'must be lower case'],
     ['a/B', 'must be lower case'],
     ['host.example/', '"" is not a repository name'],
@@ -72,7 +73,7 @@ describe('parseReference', () => {
     ['-host.example/a', "is not a registry's host name"],
     ['host:port/a', "is not a registry's host name"],
     ['[::g]/a', "is not a registry's host name"],
-    ['https://host/a', "is not a registry's host name"],
+    ['https://host/a', 'it is an address'],
     [`host.example/${'a'.repeat(256)}`, 'longer than 255'],
     ['../../etc/passwd', 'is not a registry'],
   ])('refuses %j and says why', (text, why) => {

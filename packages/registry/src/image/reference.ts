@@ -37,6 +37,9 @@ const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/
 const DIGEST = /^(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$/
 const BARE_IDENTIFIER = /^[a-f0-9]{64}$/
 
+/** What addresses of the web and of other tools begin with. */
+const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i
+
 const MAX_REPOSITORY_LENGTH = 255
 const DEFAULT_REGISTRY = 'docker.io'
 const DEFAULT_NAMESPACE = 'library'
@@ -55,6 +58,8 @@ export function parseReference(text: string, defaults: ReferenceDefaults = {}): 
     const hint = `to name an image by its digest, write NAME@sha256:${text}`
     throw badReference(text, 'a name cannot be 64 hexadecimal digits', hint)
   }
+  const scheme = SCHEME.exec(text)?.[0]
+  if (scheme !== undefined) throw badReference(text, 'it is an address', `leave out ${scheme}`)
   const { domain, remainder } = splitDomain(text)
   const { path, tag, digest } = splitPath(text, remainder)
   const registry = normalizeRegistry(domain ?? defaults.registry ?? DEFAULT_REGISTRY)
