@@ -80,6 +80,7 @@ test.each<[Step, number, number | undefined, RegExp]>([
   ['root.overlay', 22, undefined, /NFS/],
   ['mnt', 1, 0, /fully visible/],
   ['mnt', 2, 1, /source must exist/],
+  ['mnt', 22, 1, /a file only to a file/],
   ['mnt', 40, 1, /symbolic link/],
   ['setid.final', 22, undefined, /subuid/],
   ['cwd', 13, undefined, /may not enter/],

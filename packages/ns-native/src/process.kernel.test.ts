@@ -212,7 +212,11 @@ test('a file that is no program is ENOEXEC, not a shell script', async () => {
   const image = (directory: string) =>
     writeFileSync(join(directory, 'text'), 'echo hello\n', { mode: 0o755 })
   const started = runSpec(containerSpec(['/text'], { image }))
-  await expect(started).rejects.toMatchObject({ code: 'ERR_NS_EXEC', errno: 8 })
+  await expect(started).rejects.toMatchObject({
+    code: 'ERR_NS_EXEC',
+    errno: 8,
+    message: 'cannot execute /text: exec format error',
+  })
 })
 
 test('the PATH is that of the environment inside', async () => {

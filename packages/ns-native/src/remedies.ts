@@ -122,6 +122,9 @@ function mountRefused(failure: Failure): string | undefined {
     return 'the image has a symbolic link where /proc, /sys or /dev belongs, which is never followed'
   }
   if (mountType === 'bind' && errno === ENOENT) return 'the source must exist on the host'
+  if (mountType === 'bind' && errno === EINVAL) {
+    return 'a directory can only be bound to a directory, and a file only to a file'
+  }
   if (errno !== EPERM && errno !== EACCES) return undefined
   if (mountType === 'proc') {
     return (
