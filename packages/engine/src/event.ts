@@ -18,6 +18,8 @@ export type WarningCode =
   | 'single-id'
   /** No overlay file system here: the image is copied for this container. */
   | 'copied-image'
+  /** The image here is for another kind of machine. */
+  | 'foreign-image'
   /** Entries of a layer that this user cannot make, such as device nodes. */
   | 'skipped-entries'
   /** What a crash left cannot be removed. */

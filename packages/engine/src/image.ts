@@ -1,5 +1,10 @@
 import type { PullResult, StoredImage } from '@cromwell/registry'
-import { type Platform, parsePlatform } from '@cromwell/registry/platform'
+import {
+  formatPlatform,
+  hostPlatform,
+  type Platform,
+  parsePlatform,
+} from '@cromwell/registry/platform'
 import { familiarName, parseReference } from '@cromwell/registry/reference'
 import type { EngineContext } from './context.ts'
 import { credentialFiles } from './credentials.ts'
@@ -29,12 +34,28 @@ export async function getImage(
   const reference = parseReference(image)
   if (options.policy !== 'always') {
     const found = await context.layout.find(reference, toPlatform(options.platform))
-    if (found !== undefined) return found
+    if (found !== undefined) {
+      if (options.platform === undefined) warnIfForeign(context, found)
+      return found
+    }
   }
   if (options.policy !== 'never') return (await pullImage(context, image, options)).image
   const name = familiarName(reference)
   throw new EngineError('ERR_ENGINE_IMAGE_NOT_FOUND', `the image ${name} is not on this machine`, {
     hint: `pull it first: cromwell pull ${name}`,
+  })
+}
+
+/** What was pulled for another machine stays under its name; that it runs here takes an emulator. */
+function warnIfForeign({ onEvent }: EngineContext, { name, config }: StoredImage): void {
+  const here = hostPlatform()
+  if (config.os === here.os && config.architecture === here.architecture) return
+  const wanted = formatPlatform({ os: here.os, architecture: here.architecture })
+  onEvent({
+    type: 'warning',
+    code: 'foreign-image',
+    message: `${name} was pulled for ${formatPlatform(config)}, and this machine is ${wanted}`,
+    hint: `cromwell pull --platform ${wanted} ${name}`,
   })
 }
 

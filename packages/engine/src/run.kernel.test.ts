@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { symlink, whiteout } from '@cromwell/registry/testing'
+import { parsePlatform } from '@cromwell/registry/platform'
+import { makeImage, makeIndex, symlink, whiteout } from '@cromwell/registry/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createTestEngine, type TestEngine } from './engine.test.fixture.ts'
 import { hostImage, hostLayer } from './host-image.test.fixture.ts'
@@ -29,6 +30,26 @@ test('an image that is not here is pulled, unpacked and run; afterwards no regis
   const asked = t.registry.requests.length
   expect((await t.run({ image, command: ['true'] })).exitCode).toBe(0)
   expect(t.registry.requests).toHaveLength(asked)
+})
+
+test('an image that is here for another machine is warned of, and replaced by pulling ours', async () => {
+  const other = process.arch === 'x64' ? 'linux/arm64' : 'linux/amd64'
+  const foreign = makeImage({ layers: [base], platform: parsePlatform(other) })
+  t.registry.addImage('test/both:1', makeIndex([hostImage(base), foreign]))
+  const both = `${t.registry.host}/test/both:1`
+  const warnings = () => t.events.filter(({ type }) => type === 'warning')
+  await t.run({ image: both, platform: other, command: ['true'] })
+  const before = warnings().length
+  await t.run({ image: both, command: ['true'] })
+  expect(warnings().slice(before)).toContainEqual(
+    expect.objectContaining({ code: 'foreign-image', hint: expect.stringContaining(both) }),
+  )
+  await t.engine.pull(both)
+  const after = warnings().length
+  await t.run({ image: both, command: ['true'] })
+  expect(warnings().slice(after)).not.toContainEqual(
+    expect.objectContaining({ code: 'foreign-image' }),
+  )
 })
 
 test('a container that is to be removed leaves nothing when it ends', async () => {
