@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { EngineError } from './errors.ts'
+import { systemReason } from './system-reason.ts'
 
 /**
  * The entries of an environment file, as Docker reads it: one `NAME=value` or bare `NAME` a line,
@@ -11,11 +12,8 @@ export function readEnvFile(path: string): string[] {
   try {
     bytes = readFileSync(path)
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new EngineError('ERR_ENGINE_ENV_FILE', `cannot read the environment file: ${why}`, {
-      path,
-      cause,
-    })
+    const message = `cannot read the environment file ${path}: ${systemReason(cause)}`
+    throw new EngineError('ERR_ENGINE_ENV_FILE', message, { path, cause })
   }
   return parseEnvFile(bytes, path)
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { EngineError } from './errors.ts'
+import { systemReason } from './system-reason.ts'
 
 /** The directories of `$CROMWELL_HOME`; see `docs/` for what is in each. */
 export interface Home {
@@ -50,8 +51,7 @@ export function ensureHome(home: Home, uid: number): void {
     })
   } catch (cause) {
     if (cause instanceof EngineError) throw cause
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new EngineError('ERR_ENGINE_HOME', `cannot make ${path}: ${why}`, {
+    throw new EngineError('ERR_ENGINE_HOME', `cannot make ${path}: ${systemReason(cause)}`, {
       path,
       cause,
       hint: 'set CROMWELL_HOME to a directory that can be written',

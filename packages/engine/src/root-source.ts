@@ -8,6 +8,7 @@ import { getImage } from './image.ts'
 import { ensureLayers } from './layers.ts'
 import { mountPointsBelow } from './mount-table.ts'
 import type { RunOptions } from './run-options.ts'
+import { systemReason } from './system-reason.ts'
 import type { ReadImageFile } from './user.ts'
 
 /** What a container's root is made from. */
@@ -53,7 +54,7 @@ function directorySource(path: string): RootSource {
     why = 'it is not a directory'
   } catch (cause) {
     if (cause instanceof EngineError) throw cause
-    why = cause instanceof Error ? cause.message : String(cause)
+    why = systemReason(cause)
   }
   throw new EngineError('ERR_ENGINE_ROOTFS', `cannot run on ${path}: ${why}`, { path })
 }

@@ -14,6 +14,7 @@ test.each([
   ['./site:/www:rw,z', { source: `${cwd}/site`, destination: '/www', readonly: false }],
   ['.:/www/../x//y/', { source: cwd, destination: '/x/y', readonly: false }],
   ['/etc/../etc:/e', { source: '/etc', destination: '/e', readonly: false }],
+  ['/proc/self/cwd:/x', { source: process.cwd(), destination: '/x', readonly: false }],
   ['/dev/null:/dev/extra', { source: '/dev/null', destination: '/dev/extra', readonly: false }],
 ])('%s is understood', (text, expected) => {
   expect(parseVolume(text, cwd)).toEqual(expected)
@@ -24,7 +25,9 @@ test.each([
   ['/x', /form source:destination/],
   ['a:b:c:d', /form source:destination/],
   [':/x', /source is empty/],
+  ['~/data:/x', /named volumes such as ~\/data/],
   ['./none:/x', /none does not exist/],
+  ['/dev/null/x:/x', /x cannot be used: not a directory$/],
   ['.:relative', /not an absolute path/],
   ['.:/x:rx', /option "rx" is not supported/],
   ['.:/x:ro,rw', /both ro and rw/],

@@ -1,6 +1,7 @@
-import { statSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { posix } from 'node:path'
 import { EngineError } from './errors.ts'
+import { systemReason } from './system-reason.ts'
 
 /** A directory or file of the host that a container sees. */
 export interface Volume {
@@ -19,8 +20,11 @@ const FORBIDDEN_TREES = ['/proc']
 /** Destinations that must stay ours themselves; what is below them may be mounted. */
 const FORBIDDEN = ['/', '/dev', '/sys']
 
+const MAKE_IT = 'make the directory or file first: unlike docker, nothing is made on the host'
+
 /**
- * Read `source:destination[:ro|rw|…]`. A source that begins with `.` is relative to `cwd`.
+ * Read `source:destination[:ro|rw|…]`. A source that begins with `.` is relative to `cwd`. Its links are
+ * followed here: those of `/proc/self`, where a removed `cwd` is found, mean something else to the helper.
  * Throws EngineError ERR_ENGINE_VOLUME for a source that does not exist, for named volumes (there
  * are none yet), and for destinations that would take the container's walls down.
  */
@@ -39,17 +43,19 @@ function resolveSource(text: string, source: string, cwd: string): string {
   if (!/^[./]/.test(source)) {
     if (source === '') throw volumeError(text, 'the source is empty')
     throw volumeError(text, `named volumes such as ${source} do not exist yet`, {
-      hint: `to mount a directory, write a path: ./${source}`,
+      hint: source.startsWith('~')
+        ? 'the shell only replaces a ~ that is not quoted: write "$HOME"'
+        : `to mount a directory, write a path: ./${source}`,
     })
   }
   const path = posix.resolve(cwd, source)
   try {
-    statSync(path)
-    return path
+    return realpathSync(path)
   } catch (cause) {
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-    const why = missing ? 'does not exist' : `cannot be used: ${String(cause)}`
-    throw volumeError(text, `${path} ${why}`, { path, cause })
+    throw missing
+      ? volumeError(text, `${path} does not exist`, { path, cause, hint: MAKE_IT })
+      : volumeError(text, `${path} cannot be used: ${systemReason(cause)}`, { path, cause })
   }
 }
 
