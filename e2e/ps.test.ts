@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { canCreateUserNamespace, requires } from '@cromwell/test-support'
+import { canCreateUserNamespace, requires, run } from '@cromwell/test-support'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CROMWELL, type CromwellHome, createCromwellHome } from './support/cromwell.ts'
 
@@ -149,5 +149,18 @@ describe('ps', () => {
     expect(await listed(whole)).toBe(true)
     expect(await listed(broken)).toBe(false)
     process.kill(Pid, 'SIGKILL')
+  })
+
+  it('works where /proc hides what cannot be traced, as on shared machines', async () => {
+    // hidepid hides nothing from CAP_SYS_PTRACE, which root of a namespace has over what it starts
+    const hidden = `mount -o remount,hidepid=ptraceable /proc
+      exec setpriv --bounding-set=-sys_ptrace --inh-caps=-all sh -euc '
+        "$0" run -d --name hidden --rootfs / sleep 600 >/dev/null
+        "$0" ps; "$0" stop hidden; "$0" ps -a' "$0"`
+    const unshare = ['-Urmpf', '--mount-proc', 'sh', '-euc', hidden, CROMWELL]
+    const { status, stdout, stderr } = await run('unshare', unshare, { env: home.env })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(/ Up .* hidden +\d+$/m)
+    expect(stdout).toMatch(/ Exited \(143\) .* hidden *$/m)
   })
 })

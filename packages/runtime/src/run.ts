@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  type ContainedProcess,
   defaultSeccomp,
   type IdMappingPlan,
   type LaunchOptions,
@@ -64,7 +65,7 @@ export async function start(
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   })
   try {
-    await recordPid(records, reservation, process.pid)
+    await recordPid(records, reservation, process)
     if (!state.removeOnExit) markStarted(records, reservation)
     if (options.detached === true) process.detach()
   } catch (error) {
@@ -111,13 +112,20 @@ function planMonitor(records: Records, reservation: Reservation, options: RunOpt
  * Write the pid file. The container may be over before that, and its monitor gone: then nobody
  * else would take the file away again.
  */
-async function recordPid(records: Records, reservation: Reservation, pid: number): Promise<void> {
-  const { id, directory, state } = reservation
+async function recordPid(
+  records: Records,
+  { id, directory, state }: Reservation,
+  { pid, monitorPid }: ContainedProcess,
+): Promise<void> {
   try {
     await records.pids.create(id, { pid })
   } catch (error) {
-    if (error instanceof PidstoreError && error.code === 'ERR_PIDSTORE_NO_PROCESS') return
-    throw error
+    if (!(error instanceof PidstoreError)) throw error
+    if (error.code === 'ERR_PIDSTORE_NO_PROCESS') return
+    if (error.code !== 'ERR_PIDSTORE_PROC') throw error
+    // Where /proc is mounted hidepid, it hides from us what cannot be traced, as PID 1 cannot. Its
+    // monitor lives as long, passes signals on, and takes the container along when it is killed.
+    await records.pids.create(id, { pid: monitorPid })
   }
   const { exit } = containerFiles(records.root, id)
   const ended = state.removeOnExit ? !existsSync(directory) : existsSync(exit)
