@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env sh
 ':' //; exec node -- "$0" "$@"
 // Without the -- of the line above, node takes an --env-file among our arguments for its own: it stops
 // when there is no such file, and obeys a NODE_OPTIONS in it.
