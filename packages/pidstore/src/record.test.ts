@@ -27,18 +27,20 @@ const anyRecord: fc.Arbitrary<PidRecord> = fc.record({
   ),
 })
 
+const SAMPLE: PidRecord = {
+  id: 'web',
+  pid: 4242,
+  startTime: 98765,
+  timeOffset: 0,
+  bootId: '11111111-1111-4111-8111-111111111111',
+  pidNamespace: 4026531836,
+  hostname: 'a\nb',
+  machineId: 'ab12',
+}
+
 describe('the text of a record', () => {
   it('has the pid alone on its first line, then key=value lines', () => {
-    const text = formatRecord({
-      id: 'web',
-      pid: 4242,
-      startTime: 98765,
-      timeOffset: 0,
-      bootId: '11111111-1111-4111-8111-111111111111',
-      pidNamespace: 4026531836,
-      hostname: 'a\nb',
-      machineId: 'ab12',
-    })
+    const text = formatRecord(SAMPLE)
     expect(text.split('\n')).toEqual([
       '4242',
       'version=1',
@@ -51,6 +53,12 @@ describe('the text of a record', () => {
       'hostname=a%0Ab',
       '',
     ])
+  })
+
+  it('keeps an offset of many digits, as nanoseconds give one in floating point', () => {
+    const timeOffset = -0.000028999999997836312
+    const record = { ...SAMPLE, timeOffset }
+    expect(parseRecord(formatRecord(record))).toEqual({ record })
   })
 
   it('property: reading what was written gives the same record', () => {

@@ -64,7 +64,7 @@ function parseFields(pid: number, lines: string[]): PidRecord | string {
 
   const id = fields.get('id')
   const startTime = parseNumber(fields.get('startTime'), /^\d{1,15}$/)
-  const timeOffset = parseNumber(fields.get('timeOffset'), /^-?\d{1,15}(\.\d{1,20})?(e-\d{1,2})?$/)
+  const timeOffset = parseNumber(fields.get('timeOffset'), /^-?\d{1,15}(\.\d{1,24})?(e-\d{1,2})?$/)
   const bootId = fields.get('bootId')
   const pidNamespace = parseNumber(fields.get('pidNamespace'), /^\d{1,15}$/)
   const machineId = fields.get('machineId')
