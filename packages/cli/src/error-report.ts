@@ -64,6 +64,7 @@ const SYSTEM_HINTS: Readonly<Record<string, string>> = {
   EDQUOT: 'your quota is used up; set CROMWELL_HOME to a directory on another file system',
   EROFS: 'set CROMWELL_HOME to a directory that can be written',
   EACCES: 'check the permissions of the path, or set CROMWELL_HOME to a directory of your own',
+  ENOTDIR: 'a part of the path is a file; set CROMWELL_HOME to a directory',
   EMFILE: 'raise the limit of open files (ulimit -n)',
 }
 
