@@ -7,6 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles: ['test-support/property-seed.mjs'],
           include: ['packages/*/src/**/*.test.ts', 'test-support/src/**/*.test.ts', '*.test.ts'],
           exclude: ['**/*.kernel.test.ts'],
           testTimeout: 30_000,
@@ -15,6 +16,7 @@ export default defineConfig({
       {
         test: {
           name: 'kernel',
+          setupFiles: ['test-support/property-seed.mjs'],
           include: ['packages/*/src/**/*.kernel.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
