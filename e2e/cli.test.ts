@@ -65,6 +65,7 @@ describe('cromwell', () => {
     [['run'], 'cromwell run needs IMAGE', undefined],
     [['run', '-e'], 'flag needs an argument: -e', undefined],
     [['run', '--network', 'bridge', 'alpine'], 'unknown network: bridge', undefined],
+    [['run', '--net', 'bridge', 'alpine'], 'unknown network: bridge', undefined],
     [['run', '--pull', 'often', 'alpine'], 'unknown pull policy: often', undefined],
     [
       ['run', '-v', 'data:/x', '--rootfs', '/', 'true'],

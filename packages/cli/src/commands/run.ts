@@ -56,7 +56,9 @@ export class RunCommand extends CliCommand {
   entrypoint = Option.String('--entrypoint', {
     description: "Run `PROGRAM` instead of the image's entrypoint",
   })
-  network = Option.String('--network', { description: 'Use network `MODE`: host (default), none' })
+  network = Option.String('--network,--net', {
+    description: 'Use network `MODE`: host (default), none',
+  })
   readOnly = Option.Boolean('--read-only', false, { description: 'Make the root read-only' })
   pull = Option.String('--pull', { description: 'Pull `WHEN`: missing (default), always, never' })
   quiet = Option.Boolean('-q,--quiet', false, { description: 'Show no progress of the pull' })
