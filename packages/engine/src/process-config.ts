@@ -29,7 +29,7 @@ export function commandLine(image: ImageProcess, options: CommandOptions): strin
   throw new EngineError('ERR_ENGINE_NO_COMMAND', 'there is no command to run', {
     hint: overridden
       ? 'give a command after the image: --entrypoint also drops the one of the image'
-      : 'give a command after the image: it has none of its own',
+      : 'give a command at the end: an image may have none of its own, a directory never has',
   })
 }
 

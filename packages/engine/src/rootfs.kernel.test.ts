@@ -48,7 +48,10 @@ test('what is no directory is an error', async () => {
   await expect(t.run({ rootfs: 'relative', command: ['true'] })).rejects.toMatchObject({
     code: 'ERR_ENGINE_OPTION',
   })
-  await expect(t.run({ rootfs: '/' })).rejects.toMatchObject({ code: 'ERR_ENGINE_NO_COMMAND' })
+  await expect(t.run({ rootfs: '/' })).rejects.toMatchObject({
+    code: 'ERR_ENGINE_NO_COMMAND',
+    hint: expect.stringContaining('a directory never has'),
+  })
 })
 
 test('where no overlay can be mounted the image is copied, and that is said', async (context) => {
