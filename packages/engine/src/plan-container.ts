@@ -36,11 +36,10 @@ export function planContainer(
   const network = options.network ?? 'host'
   const args = commandLine(source.config, options)
   const annotations = annotate(source, args)
-  const idMapping = context.idMapping()
-  const user = findMappedUser(
+  const { user, idMapping } = findMappedUser(
     options.user ?? source.config.User ?? '',
     imageFileReader(source),
-    idMapping,
+    context.idMapping(),
   )
   return {
     id,

@@ -61,12 +61,30 @@ test('an image without passwd and group has numbers only', () => {
   expect(() => findUser('www', none)).toThrow(/no user "www" in \/etc\/passwd/)
 })
 
-test('with one id only root can run, without groups, and the error for others says why', () => {
+test('a host with one id gives it to whichever user is wanted, without groups', () => {
   const one = [{ containerID: 0, hostID: 1000, size: 1 }]
   const single = { kind: 'single', uidMappings: one, gidMappings: one, key: 'single' } as const
   const read = (path: string) => files[path]
-  expect(findMappedUser('', read, single)).toMatchObject({ uid: 0, additionalGids: [] })
-  expect(() => findMappedUser('www', read, single)).toThrow(
+  expect(findMappedUser('', read, single)).toMatchObject({
+    user: { uid: 0, additionalGids: [] },
+    idMapping: single,
+  })
+  expect(findMappedUser('5:6', read, single)).toMatchObject({
+    user: { uid: 5, gid: 6, additionalGids: [] },
+    idMapping: {
+      kind: 'single',
+      uidMappings: [{ containerID: 5, hostID: 1000, size: 1 }],
+      gidMappings: [{ containerID: 6, hostID: 1000, size: 1 }],
+    },
+  })
+})
+
+test('a user that the ranges do not reach is an error that says so', () => {
+  const few = [{ containerID: 0, hostID: 1000, size: 10 }]
+  const subid = { kind: 'subid', uidMappings: few, gidMappings: few, key: 'subid' } as const
+  const read = (path: string) => files[path]
+  expect(findMappedUser('5:6', read, subid).user).toMatchObject({ uid: 5, gid: 6 })
+  expect(() => findMappedUser('50:6', read, subid)).toThrow(
     expect.objectContaining({ code: 'ERR_ENGINE_USER', hint: expect.stringContaining('subuid') }),
   )
 })

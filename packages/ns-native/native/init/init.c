@@ -42,10 +42,11 @@ static int tie_to_monitor(int socket, struct cw_fault *fault) {
 static int become_root(const struct cw_config *config, struct cw_fault *fault) {
     if (!(config->namespaces & CLONE_NEWUSER)) return 0;
     cw_at(fault, CW_STEP_SETID, CW_NO_INDEX);
-    if (config->id_map_kind != CW_ID_MAP_SINGLE)
-        CW_TRY(fault, "setgroups", sys_setgroups(0, NULL));
-    CW_TRY(fault, "setresgid", sys_setresgid(0));
-    CW_TRY(fault, "setresuid", sys_setresuid(0));
+    // A single id need not be 0 inside: all capabilities come with the namespace, not with the id.
+    bool single = config->id_map_kind == CW_ID_MAP_SINGLE;
+    if (!single) CW_TRY(fault, "setgroups", sys_setgroups(0, NULL));
+    CW_TRY(fault, "setresgid", sys_setresgid(single ? config->gids.ranges[0].inside : 0));
+    CW_TRY(fault, "setresuid", sys_setresuid(single ? config->uids.ranges[0].inside : 0));
     return 0;
 }
 
