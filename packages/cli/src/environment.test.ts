@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { readEnvironment } from './environment.ts'
 
-const system = { homedir: () => '/home/from-passwd', cwd: () => '/work' }
+const system = { homedir: () => '/home/from-passwd', cwd: () => '/project' }
 
 describe('readEnvironment', () => {
   it('puts state under ~/.cromwell, or where CROMWELL_HOME says', () => {
@@ -9,7 +9,7 @@ describe('readEnvironment', () => {
       readEnvironment(variables, system).cromwellHome
     expect(home({ HOME: '/home/u' })).toBe('/home/u/.cromwell')
     expect(home({ HOME: '/home/u', CROMWELL_HOME: '/srv/c' })).toBe('/srv/c')
-    expect(home({ HOME: '/home/u', CROMWELL_HOME: 'here' })).toBe('/work/here')
+    expect(home({ HOME: '/home/u', CROMWELL_HOME: 'here' })).toBe('/project/here')
     expect(home({ HOME: '', CROMWELL_HOME: '' })).toBe('/home/from-passwd/.cromwell')
   })
 

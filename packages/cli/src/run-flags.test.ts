@@ -4,7 +4,7 @@ import { parseRunFlags, type RunFlags } from './run-flags.ts'
 
 const environment = readEnvironment(
   { HOME: '/home/u' },
-  { homedir: () => '/home/u', cwd: () => '/work' },
+  { homedir: () => '/home/u', cwd: () => '/project' },
 )
 
 const none: RunFlags = {
@@ -51,7 +51,7 @@ describe('parseRunFlags', () => {
       rootfs: '/',
       command: ['sh'],
     })
-    expect(parse({ rootfs: 'tree' }).rootfs).toBe('/work/tree')
+    expect(parse({ rootfs: 'tree' }).rootfs).toBe('/project/tree')
   })
 
   it('drops the entrypoint for an empty one', () => {
@@ -65,7 +65,7 @@ describe('parseRunFlags', () => {
 
   it('takes env files from the current directory', () => {
     expect(parse({ envFile: ['vars', '/etc/vars'], operands: ['a'] }).envFiles).toEqual([
-      '/work/vars',
+      '/project/vars',
       '/etc/vars',
     ])
   })
