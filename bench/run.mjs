@@ -18,7 +18,7 @@ const podman = [
   '--cgroup-manager=cgroupfs',
   ...(which('runc') ? ['--runtime', 'runc'] : []),
 ]
-const cromwell = [process.execPath, join(root, 'packages/cli/bin/cromwell.cjs')]
+const cromwell = [join(root, 'packages/cli/bin/cromwell.cjs')]
 
 const registry = await createTestRegistry()
 try {
