@@ -278,7 +278,7 @@ static bool is_complete(const struct cw_config *c, const uint32_t *counts) {
 
 int cw_config_decode(uint8_t *data, size_t length, void *memory, size_t memory_size,
                      struct cw_config *config) {
-    uint32_t counts[CW_RECORD_REMOVE + 1] = {0};
+    uint32_t counts[CW_CONFIG_RECORDS] = {0};
     struct record record;
     int more;
 
@@ -286,7 +286,7 @@ int cw_config_decode(uint8_t *data, size_t length, void *memory, size_t memory_s
     uint8_t *at = data;
     size_t left = length;
     while ((more = next_record(&at, &left, &record)) > 0)
-        if (record.type <= CW_RECORD_REMOVE) counts[record.type]++;
+        if (record.type < CW_CONFIG_RECORDS) counts[record.type]++;
     if (more < 0) return more;
 
     struct arena arena = {.at = memory, .left = memory_size};

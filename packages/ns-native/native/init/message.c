@@ -40,7 +40,7 @@ int cw_message_read(int control, uint8_t **records, size_t *length) {
     return read_all(control, *records, *length);
 }
 
-// Every command is one record of at most four bytes.
+// Every command is one record of at most CW_COMMAND_MAX bytes.
 static int take_command(struct cw_commands *commands, struct cw_command *command) {
     struct head head;
     struct record_head record;
@@ -52,12 +52,12 @@ static int take_command(struct cw_commands *commands, struct cw_command *command
     size_t whole = sizeof head + head.length;
     if (commands->used < whole) return 0;
     memcpy(&record, commands->bytes + sizeof head, sizeof record);
-    bool detach = record.type == CW_RECORD_DETACH;
-    if (record.length != (detach ? 0 : 4) || head.length != sizeof record + record.length)
+    if (record.length > CW_COMMAND_MAX ||
+        head.length != sizeof record + ((record.length + 3) & ~3U))
         return -EPROTO;
     command->type = record.type;
-    command->value = 0;
-    memcpy(&command->value, commands->bytes + sizeof head + sizeof record, record.length);
+    command->size = (uint16_t)record.length;
+    memcpy(command->payload, commands->bytes + sizeof head + sizeof record, record.length);
     commands->used -= whole;
     memmove(commands->bytes, commands->bytes + whole, commands->used);
     return 1;
@@ -74,7 +74,7 @@ int cw_command_read(int control, struct cw_commands *commands, struct cw_command
     return take_command(commands, command);
 }
 
-static int send_record(int control, uint16_t type, const void *payload, size_t size) {
+int cw_send_record(int control, uint16_t type, const void *payload, size_t size) {
     static const uint8_t zeros[4];
     size_t padding = (4 - size % 4) % 4;
     struct head head = {CW_MAGIC, (uint32_t)(sizeof(struct record_head) + size + padding)};
@@ -92,7 +92,7 @@ static int send_record(int control, uint16_t type, const void *payload, size_t s
 
 int cw_send_started(int control, int pid) {
     uint32_t payload = (uint32_t)pid;
-    return send_record(control, CW_RECORD_STARTED, &payload, sizeof payload);
+    return cw_send_record(control, CW_RECORD_STARTED, &payload, sizeof payload);
 }
 
 int cw_send_fault(int control, const struct cw_fault *fault) {
@@ -104,7 +104,7 @@ int cw_send_fault(int control, const struct cw_fault *fault) {
     memcpy(payload + 8, &fault->error, 4);
     memcpy(payload + 12, fault->call, call);
     memcpy(payload + 12 + call, fault->detail, detail);
-    return send_record(control, CW_RECORD_FAULT, payload, 12 + call + detail);
+    return cw_send_record(control, CW_RECORD_FAULT, payload, 12 + call + detail);
 }
 
 static uint64_t microseconds(const struct __kernel_old_timeval *time) {
@@ -125,5 +125,5 @@ int cw_send_exited(int control, int status, const struct rusage *usage) {
         .rss = (uint64_t)usage->ru_maxrss * 1024,
     };
     payload.code = payload.signal == 0 ? status >> 8 & 0xff : -1;
-    return send_record(control, CW_RECORD_EXITED, &payload, sizeof payload);
+    return cw_send_record(control, CW_RECORD_EXITED, &payload, sizeof payload);
 }

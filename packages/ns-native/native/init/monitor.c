@@ -7,10 +7,8 @@
 #include "exit-file.h"
 #include "idmap.h"
 #include "init.h"
-#include "message.h"
 #include "packet.h"
 #include "pty.h"
-#include "relay.h"
 #include "remove-tree.h"
 #include "sys.h"
 
@@ -18,27 +16,21 @@
 // left the container) or that nobody may take (the launcher is gone).
 #define CW_PATIENCE_MS 100
 
-struct monitor {
-    struct cw_config config;
-    struct cw_relay relay;
-    struct cw_commands commands;
-    struct cw_fault fault;
-    struct rusage usage;
-    int control; // to Node; -1 once that is gone
-    int socket;  // to init
-    int signals;
-    int pidfd;
-    int user_ns; // init's, for the removal; -1 without
-    int pid;
-    int status;        // the payload's, or init's own when that died first
-    bool has_status;   // init reported the payload's
-    bool faulted;      // `fault` is what there is to tell
-    bool started;
-    bool detached;
-    bool dead; // init was reaped
-};
+int cw_watch(struct cw_monitor *m, int fd, short events, cw_ready *ready) {
+    for (unsigned i = 0; i < CW_WATCHES_MAX; i++) {
+        if (m->watches[i].fd >= 0) continue;
+        m->watches[i] = (struct cw_watch){fd, events, ready};
+        return 0;
+    }
+    return -ENFILE;
+}
 
-static int read_config(struct monitor *m) {
+void cw_unwatch(struct cw_monitor *m, int fd) {
+    for (unsigned i = 0; i < CW_WATCHES_MAX; i++)
+        if (m->watches[i].fd == fd) m->watches[i].fd = -1;
+}
+
+static int read_config(struct cw_monitor *m) {
     uint8_t *records;
     size_t length;
     cw_at(&m->fault, CW_STEP_CONFIG, CW_NO_INDEX);
@@ -52,7 +44,7 @@ static int read_config(struct monitor *m) {
     return 0;
 }
 
-static int clone_init(struct monitor *m) {
+static int clone_init(struct cw_monitor *m) {
     int pair[2];
     cw_at(&m->fault, CW_STEP_CLONE, CW_NO_INDEX);
     CW_TRY(&m->fault, "socketpair", sys_socketpair(CW_SOCK_SEQPACKET | CW_SOCK_CLOEXEC, pair));
@@ -65,7 +57,7 @@ static int clone_init(struct monitor *m) {
 }
 
 // While init waits it is still dumpable, so its /proc files are ours to open.
-static int name_ids(struct monitor *m) {
+static int name_ids(struct cw_monitor *m) {
     if (!(m->config.namespaces & CLONE_NEWUSER)) return 0;
     CW_AUTO_FD proc = cw_proc_open(&m->fault);
     if (proc < 0) return proc;
@@ -74,7 +66,7 @@ static int name_ids(struct monitor *m) {
     return cw_idmap_write(&m->config, proc, m->pid, &m->fault);
 }
 
-static int start(struct monitor *m) {
+static int start(struct cw_monitor *m) {
     int error = read_config(m);
     if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
     if (error == 0) error = clone_init(m);
@@ -87,41 +79,56 @@ static int start(struct monitor *m) {
     return 0;
 }
 
-static void kill_container(struct monitor *m) {
+void cw_monitor_kill(struct cw_monitor *m) {
     if (m->pidfd >= 0) sys_pidfd_send_signal(m->pidfd, CW_SIGKILL);
 }
 
-static void send_signal(struct monitor *m, int signal) {
+static void send_signal(struct cw_monitor *m, int signal) {
     if (signal == CW_SIGKILL)
-        kill_container(m);
+        cw_monitor_kill(m);
     else if (m->socket >= 0)
         cw_packet_send(m->socket, CW_PACKET_SIGNAL, signal);
 }
 
-static void lose_control(struct monitor *m) {
+static void lose_control(struct cw_monitor *m) {
+    cw_unwatch(m, m->control);
     cw_close(&m->control);
-    if (!m->detached || !m->started) kill_container(m);
+    if (!m->detached || !m->started) cw_monitor_kill(m);
 }
 
-static void obey_node(struct monitor *m) {
+static void obey(struct cw_monitor *m, const struct cw_command *command) {
+    switch (command->type) {
+    case CW_RECORD_SIGNAL:
+        send_signal(m, (int)cw_command_u32(command, 0));
+        break;
+    case CW_RECORD_DETACH:
+        m->detached = true;
+        break;
+    case CW_RECORD_RESIZE:
+        if (m->relay.master >= 0)
+            cw_pty_resize(m->relay.master, (uint16_t)cw_command_u32(command, 0),
+                          (uint16_t)(cw_command_u32(command, 0) >> 16));
+        break;
+    default:
+        break;
+    }
+}
+
+static void obey_node(struct cw_monitor *m, int fd, short revents) {
     struct cw_command command;
     int taken;
-    while ((taken = cw_command_read(m->control, &m->commands, &command)) > 0) {
-        if (command.type == CW_RECORD_SIGNAL) send_signal(m, (int)command.value);
-        if (command.type == CW_RECORD_DETACH) m->detached = true;
-        if (command.type == CW_RECORD_RESIZE && m->relay.master >= 0)
-            cw_pty_resize(m->relay.master, (uint16_t)command.value,
-                          (uint16_t)(command.value >> 16));
-    }
+    (void)revents;
+    while ((taken = cw_command_read(fd, &m->commands, &command)) > 0) obey(m, &command);
     if (taken < 0) lose_control(m);
 }
 
-static void hear_init(struct monitor *m) {
+static void hear_init(struct cw_monitor *m) {
     struct cw_packet packet;
     int fds[2];
     int received = cw_packet_receive(m->socket, &packet, fds, CW_MSG_DONTWAIT);
     if (received == -EAGAIN) return;
     if (received <= 0) {
+        cw_unwatch(m, m->socket);
         cw_close(&m->socket);
         return;
     }
@@ -147,6 +154,12 @@ static void hear_init(struct monitor *m) {
     }
 }
 
+static void socket_ready(struct cw_monitor *m, int fd, short revents) {
+    (void)fd;
+    (void)revents;
+    hear_init(m);
+}
+
 // What somebody sends to the monitor is meant for the program; not so what the kernel sends for
 // what the monitor does itself: SIGCHLD, SIGPIPE, SIGURG, SIGXCPU, SIGXFSZ.
 static bool is_for_program(unsigned signal) {
@@ -154,13 +167,14 @@ static bool is_for_program(unsigned signal) {
     return !(own >> signal & 1);
 }
 
-static void forward_signals(struct monitor *m) {
+static void forward_signals(struct cw_monitor *m, int fd, short revents) {
     struct signalfd_siginfo info;
-    while (sys_read(m->signals, &info, sizeof info) == sizeof info)
+    (void)revents;
+    while (sys_read(fd, &info, sizeof info) == sizeof info)
         if (is_for_program(info.ssi_signo)) send_signal(m, (int)info.ssi_signo);
 }
 
-static void reap_init(struct monitor *m) {
+static void reap_init(struct cw_monitor *m) {
     int status;
     if (sys_wait4(m->pid, &status, WNOHANG, &m->usage) != m->pid) return;
     while (m->socket >= 0) hear_init(m); // its last words
@@ -168,24 +182,34 @@ static void reap_init(struct monitor *m) {
     m->dead = true;
 }
 
+static unsigned poll_watches(struct cw_monitor *m, struct pollfd *polls) {
+    for (unsigned i = 0; i < CW_WATCHES_MAX; i++)
+        polls[i] = (struct pollfd){.fd = m->watches[i].fd, .events = m->watches[i].events};
+    return CW_WATCHES_MAX;
+}
+
+static void serve_watches(struct cw_monitor *m, const struct pollfd *polls) {
+    for (unsigned i = 0; i < CW_WATCHES_MAX; i++) {
+        const struct cw_watch *watch = &m->watches[i];
+        // One that was served before this one may have ended or replaced it.
+        if (watch->fd >= 0 && watch->fd == polls[i].fd && polls[i].revents != 0)
+            watch->ready(m, watch->fd, polls[i].revents);
+    }
+}
+
 // Until init is dead and all output is where it belongs.
-static void supervise(struct monitor *m) {
-    struct pollfd polls[4 + CW_RELAY_POLLS];
+static void supervise(struct cw_monitor *m) {
+    struct pollfd polls[1 + CW_WATCHES_MAX + CW_RELAY_POLLS];
     int patience = 0;
     while (!m->dead || !cw_relay_drain(&m->relay)) {
-        unsigned count = 0;
-        polls[count++] = (struct pollfd){.fd = m->signals, .events = POLLIN};
-        polls[count++] = (struct pollfd){.fd = m->control, .events = POLLIN};
-        polls[count++] = (struct pollfd){.fd = m->socket, .events = POLLIN};
-        polls[count++] = (struct pollfd){.fd = m->dead ? -1 : m->pidfd, .events = POLLIN};
+        polls[0] = (struct pollfd){.fd = m->dead ? -1 : m->pidfd, .events = POLLIN};
+        unsigned count = 1 + poll_watches(m, polls + 1);
         unsigned streams = cw_relay_poll(&m->relay, polls + count);
         long ready = sys_poll(polls, count + streams, m->dead ? CW_PATIENCE_MS : -1);
         if (ready < 0) continue;
-        if (polls[0].revents != 0) forward_signals(m);
-        if (m->control >= 0 && polls[1].revents != 0) obey_node(m);
-        if (m->socket >= 0 && polls[2].revents != 0) hear_init(m);
+        serve_watches(m, polls + 1);
         cw_relay_pump(&m->relay, polls + count, streams);
-        if (!m->dead && polls[3].revents != 0) reap_init(m);
+        if (!m->dead && polls[0].revents != 0) reap_init(m);
         // With a launcher that lives, a slow reader is waited for; silence never is.
         patience = m->dead && ready == 0 ? patience + 1 : 0;
         if (patience > 0 && (m->control < 0 || !cw_relay_is_pending(&m->relay))) break;
@@ -193,7 +217,7 @@ static void supervise(struct monitor *m) {
 }
 
 // As the container's root: its files belong to ids that only its user namespace has power over.
-static void remove_directories(struct monitor *m) {
+static void remove_directories(struct cw_monitor *m) {
     if (m->config.removals.count == 0) return;
     long child = sys_clone(CW_SIGCHLD, NULL);
     if (child == 0) {
@@ -205,14 +229,14 @@ static void remove_directories(struct monitor *m) {
     if (child > 0) sys_wait4((int)child, NULL, 0, NULL);
 }
 
-static void fail_without_words(struct monitor *m) {
+static void fail_without_words(struct cw_monitor *m) {
     cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
     cw_fail(&m->fault, "wait4", -ECHILD);
 }
 
-static void finish(struct monitor *m) {
+static void finish(struct cw_monitor *m) {
     if (m->pid > 0 && !m->dead) { // set-up failed out here
-        kill_container(m);
+        cw_monitor_kill(m);
         sys_wait4(m->pid, NULL, 0, &m->usage);
     }
     cw_relay_close(&m->relay);
@@ -227,18 +251,27 @@ static void finish(struct monitor *m) {
     cw_send_fault(m->control, &m->fault);
 }
 
-int cw_monitor(int control) {
-    struct monitor m = {.control = control, .socket = -1, .signals = -1, .pidfd = -1,
-                        .user_ns = -1};
-    m.relay.terminal = -1;
-    cw_at(&m.fault, CW_STEP_MONITOR, CW_NO_INDEX);
+// The monitor itself: signals as something to read, a session of its own.
+static int begin(struct cw_monitor *m) {
+    cw_at(&m->fault, CW_STEP_MONITOR, CW_NO_INDEX);
     sys_sigmask(CW_SIG_SETMASK, ~0ULL);
     sys_setsid();
     sys_chdir("/");
-    m.signals = (int)sys_signalfd(~0ULL);
-    if (m.signals < 0) cw_fail(&m.fault, "signalfd4", m.signals);
-    m.faulted = m.signals < 0 || start(&m) < 0;
-    if (!m.faulted) supervise(&m);
+    int signals = (int)CW_TRY(&m->fault, "signalfd4", sys_signalfd(~0ULL));
+    cw_watch(m, signals, POLLIN, forward_signals);
+    cw_watch(m, m->control, POLLIN, obey_node);
+    return 0;
+}
+
+int cw_monitor(int control) {
+    struct cw_monitor m = {.control = control, .socket = -1, .pidfd = -1, .user_ns = -1};
+    m.relay.terminal = -1;
+    for (unsigned i = 0; i < CW_WATCHES_MAX; i++) m.watches[i].fd = -1;
+    m.faulted = begin(&m) < 0 || start(&m) < 0;
+    if (!m.faulted) {
+        cw_watch(&m, m.socket, POLLIN, socket_ready);
+        supervise(&m);
+    }
     finish(&m);
     return m.started ? 0 : 1;
 }

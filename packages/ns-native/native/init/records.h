@@ -41,6 +41,7 @@
 #define CW_RECORD_LOG_PATH 23      /* string */
 #define CW_RECORD_EXIT_PATH 24     /* string */
 #define CW_RECORD_REMOVE 25        /* string; repeated */
+#define CW_CONFIG_RECORDS 64       /* all of them are below this */
 
 // Node to monitor, afterwards.
 #define CW_RECORD_SIGNAL 64 /* u32 number */
