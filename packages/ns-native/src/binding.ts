@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { NamespaceError } from './errors.ts'
+import { NamespaceError, UnsupportedError } from './errors.ts'
 
 /**
  * What the addon exports (native/addon/native.h). Paths are NUL-terminated bytes; every result is
@@ -51,10 +51,9 @@ function load(): Binding {
 
 function prebuildsDirectory(): string {
   if (process.platform !== 'linux') {
-    throw new NamespaceError(
-      'ERR_NS_UNSUPPORTED',
+    throw new UnsupportedError(
       `cannot contain processes on ${process.platform}: namespaces are a facility of Linux`,
-      { hint: 'run this in a Linux virtual machine' },
+      { missing: ['linux'], hint: 'run this in a Linux virtual machine' },
     )
   }
   return join(packageDirectory(), 'prebuilds', `linux-${process.arch}`)

@@ -1,6 +1,6 @@
 import { CAPABILITIES } from './defaults.ts'
 import { MOUNT_KINDS, NAMESPACE_FLAGS } from './encode.ts'
-import { NamespaceError } from './errors.ts'
+import { PolicyError } from './errors.ts'
 import type {
   IdMapping,
   IdMappingPlan,
@@ -189,5 +189,5 @@ function show(value: unknown): string {
 
 function check(condition: boolean, pointer: string, why: string): asserts condition {
   if (condition) return
-  throw new NamespaceError('ERR_NS_SPEC', `invalid launch spec: ${pointer}: ${why}`, { pointer })
+  throw new PolicyError(`invalid launch spec: ${pointer}: ${why}`, { pointer }, 'ERR_NS_SPEC')
 }

@@ -2,7 +2,9 @@
 export const NAMESPACE_ERROR_CODES = [
   /** The launch spec is not valid; `pointer` says where. */
   'ERR_NS_SPEC',
-  /** This system cannot run it at all: not Linux, or a kernel or processor without support. */
+  /** A policy or an option of `sandbox` or `spawn` is not valid; `pointer` says where. */
+  'ERR_NS_POLICY',
+  /** What was asked for does not exist here; `missing` names it: not Linux, a kernel without support, a program not installed. */
   'ERR_NS_UNSUPPORTED',
   /** The native parts are missing or cannot be executed. */
   'ERR_NS_HELPER',
@@ -24,24 +26,31 @@ export type NamespaceErrorCode = (typeof NAMESPACE_ERROR_CODES)[number]
 /** What is known about a failure besides its code and message. */
 export interface NamespaceErrorFacts {
   /** The step that failed, as listed in `STEPS`. */
-  step?: string
+  step?: string | undefined
   /** Which one, when the step is done for each element of a list of the spec. */
-  index?: number
+  index?: number | undefined
   /** Positive, as in `os.constants.errno`. */
-  errno?: number
+  errno?: number | undefined
   /** The system call (or program, such as `newuidmap`) that failed. */
-  syscall?: string
+  syscall?: string | undefined
   /** What it was done to. */
-  path?: string
-  /** JSON pointer (RFC 6901) into the launch spec. */
-  pointer?: string
+  path?: string | undefined
+  /** JSON pointer (RFC 6901) into the launch spec, the policy or the options. */
+  pointer?: string | undefined
+  /** What this host lacks, by the names of facilities and controls. */
+  missing?: readonly string[] | undefined
   /** What to do next. */
-  hint?: string
+  hint?: string | undefined
   cause?: unknown
 }
 
-/** The one error of this package. Compare `code`, not the message. */
+/** What this package throws; its kinds are subclasses. Compare `code`, or the class, not the message. */
 export class NamespaceError extends Error {
+  // on the prototype: there when the stack is captured, and no property of each error
+  static {
+    NamespaceError.prototype.name = 'NamespaceError'
+  }
+
   readonly code: NamespaceErrorCode
   declare readonly step?: string
   declare readonly index?: number
@@ -49,13 +58,79 @@ export class NamespaceError extends Error {
   declare readonly syscall?: string
   declare readonly path?: string
   declare readonly pointer?: string
+  declare readonly missing?: readonly string[]
   declare readonly hint?: string
 
   constructor(code: NamespaceErrorCode, message: string, facts: NamespaceErrorFacts = {}) {
     const { cause, ...others } = facts
     super(message, cause === undefined ? undefined : { cause })
-    this.name = 'NamespaceError'
     this.code = code
-    Object.assign(this, others)
+    const known = Object.entries(others).filter(([, value]) => value !== undefined)
+    Object.assign(this, Object.fromEntries(known))
+  }
+
+  /** What to do next; the same as `hint`. */
+  get remedy(): string | undefined {
+    return this.hint
+  }
+
+  /** All that is known, for logs: `JSON.stringify` of an ordinary error gives `{}`. */
+  toJSON(): Record<string, unknown> {
+    const { name, message, cause } = this
+    const why = cause instanceof Error ? String(cause) : cause
+    const known = [...Object.entries(this), ...(why === undefined ? [] : [['cause', why]])]
+    return { name, message, ...Object.fromEntries(known) }
+  }
+}
+
+/** ERR_NS_SETUP: the sandbox could not be made; the program never ran. */
+export class SetupError extends NamespaceError {
+  static {
+    SetupError.prototype.name = 'SetupError'
+  }
+
+  constructor(message: string, facts: NamespaceErrorFacts = {}) {
+    super('ERR_NS_SETUP', message, facts)
+  }
+}
+
+/** ERR_NS_EXEC: the sandbox stands, but the program could not be executed in it. */
+export class ExecError extends NamespaceError {
+  static {
+    ExecError.prototype.name = 'ExecError'
+  }
+
+  constructor(message: string, facts: NamespaceErrorFacts = {}) {
+    super('ERR_NS_EXEC', message, facts)
+  }
+}
+
+/** ERR_NS_POLICY or ERR_NS_SPEC: what was asked for makes no sense; `pointer` says which part. */
+export class PolicyError extends NamespaceError {
+  static {
+    PolicyError.prototype.name = 'PolicyError'
+  }
+
+  declare readonly pointer: string
+
+  constructor(
+    message: string,
+    facts: NamespaceErrorFacts & { pointer: string },
+    code: 'ERR_NS_POLICY' | 'ERR_NS_SPEC' = 'ERR_NS_POLICY',
+  ) {
+    super(code, message, facts)
+  }
+}
+
+/** ERR_NS_UNSUPPORTED: this host lacks what was asked for; `missing` names it. */
+export class UnsupportedError extends NamespaceError {
+  static {
+    UnsupportedError.prototype.name = 'UnsupportedError'
+  }
+
+  declare readonly missing: readonly string[]
+
+  constructor(message: string, facts: NamespaceErrorFacts & { missing: readonly string[] }) {
+    super('ERR_NS_UNSUPPORTED', message, facts)
   }
 }

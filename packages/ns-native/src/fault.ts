@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { describeErrno } from './errno.ts'
-import { NamespaceError, type NamespaceErrorFacts } from './errors.ts'
+import { ExecError, NamespaceError, type NamespaceErrorFacts, SetupError } from './errors.ts'
 import type { LaunchSpec, Mount } from './launch-spec.ts'
 import type { MonitorEvent } from './records.ts'
 import { remedyFor } from './remedies.ts'
@@ -25,7 +25,7 @@ function execError(fault: Fault, spec: LaunchSpec): NamespaceError {
   const interpreterMissing = fault.index === 1
   const why = interpreterMissing ? 'its interpreter or loader is missing' : text
   const hint = remedyFor({ step: 'exec', errno: fault.errno, detail: '', interpreterMissing })
-  return new NamespaceError('ERR_NS_EXEC', `cannot execute ${path}: ${why}`, {
+  return new ExecError(`cannot execute ${path}: ${why}`, {
     step: 'exec',
     errno: fault.errno,
     syscall: fault.call,
@@ -57,7 +57,7 @@ function setupError(step: Step, fault: Fault, spec: LaunchSpec): NamespaceError 
     step === 'init' && fault.errno === constants.errno.ECHILD
       ? 'it was killed before the program started'
       : `${fault.call}: ${describeErrno(fault.errno).text}`
-  return new NamespaceError('ERR_NS_SETUP', `cannot ${what}: ${why}${detail}`, facts)
+  return new SetupError(`cannot ${what}: ${why}${detail}`, facts)
 }
 
 function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefined {

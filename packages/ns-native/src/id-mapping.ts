@@ -1,4 +1,4 @@
-import { NamespaceError } from './errors.ts'
+import { UnsupportedError } from './errors.ts'
 import { mappingKey } from './id-mapping-key.ts'
 import { type IdRange, isCovered, parseIdMap, parseSubordinateIds } from './id-ranges.ts'
 import type { IdMapping, IdMappingPlan } from './launch-spec.ts'
@@ -124,12 +124,15 @@ function rangesOf(facts: IdMappingFacts, file: 'subuid' | 'subgid'): IdRange[] {
   return ranges
 }
 
-function overlap(file: string, range: IdRange, other: IdRange | undefined): NamespaceError {
+function overlap(file: string, range: IdRange, other: IdRange | undefined): UnsupportedError {
   const what = other === undefined ? 'the caller’s own id' : `${lineOf(other)} of the same user`
-  return new NamespaceError(
-    'ERR_NS_UNSUPPORTED',
+  return new UnsupportedError(
     `cannot map ids: ${lineOf(range)} in /etc/${file} overlaps ${what}, and an id can be mapped only once`,
-    { path: `/etc/${file}`, hint: `as root, correct the line in /etc/${file}` },
+    {
+      missing: ['id-mapping'],
+      path: `/etc/${file}`,
+      hint: `as root, correct the line in /etc/${file}`,
+    },
   )
 }
 

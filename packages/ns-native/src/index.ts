@@ -7,10 +7,14 @@ export {
   DEFAULT_READONLY_PATHS,
 } from './defaults.ts'
 export {
+  ExecError,
   NAMESPACE_ERROR_CODES,
   NamespaceError,
   type NamespaceErrorCode,
   type NamespaceErrorFacts,
+  PolicyError,
+  SetupError,
+  UnsupportedError,
 } from './errors.ts'
 export type { Facility, FacilityName } from './facility.ts'
 export type { StdioTarget } from './helper.ts'

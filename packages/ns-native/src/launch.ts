@@ -35,6 +35,24 @@ export interface LaunchOptions {
  * ERR_NS_EXEC, ERR_NS_ABORTED, ERR_NS_MONITOR_LOST. After any of them nothing is left running.
  */
 export async function launch(spec: LaunchSpec, options: LaunchOptions): Promise<ContainedProcess> {
+  return startLaunch(spec, options).started
+}
+
+/** A launch that is under way. */
+export interface PendingLaunch {
+  /** This side of stdin, stdout and stderr where a pipe was asked for; there at once. */
+  readonly pipes: readonly [Socket | undefined, Socket | undefined, Socket | undefined]
+  /** Resolves or rejects as the promise of `launch`. */
+  readonly started: Promise<ContainedProcess>
+  /** End it at once and for certain, whether it has started or not. */
+  abort(): void
+  /** Whether it keeps the event loop alive (by default yes). */
+  ref(): void
+  unref(): void
+}
+
+/** The same as {@link launch}, for who wants the streams before the program runs. Throws what goes wrong until then. */
+export function startLaunch(spec: LaunchSpec, options: LaunchOptions): PendingLaunch {
   checkSpec(spec)
   if (options.signal?.aborted) throw aborted(options.signal)
   const message = encodeLaunch(spec, options.detached === true)
@@ -44,16 +62,15 @@ export async function launch(spec: LaunchSpec, options: LaunchOptions): Promise<
 }
 
 /** One launch, from the helper's start to the container's end. */
-class Launch {
+class Launch implements PendingLaunch {
+  readonly pipes: [Socket | undefined, Socket | undefined, Socket | undefined]
   readonly #spec: LaunchSpec
   readonly #options: LaunchOptions
   readonly #monitorPid: number
-  readonly #pipes: [Socket | undefined, Socket | undefined, Socket | undefined]
   readonly #connection: MonitorConnection
   readonly #terminal: SavedTerminal | undefined
   readonly #started = withResolvers<ContainedProcess>()
   readonly #status = withResolvers<ExitStatus>()
-  readonly #abort = () => this.#connection.send(encodeSignal(constants.signals.SIGKILL))
   #last: MonitorEvent | undefined
   #ended = false
 
@@ -68,19 +85,33 @@ class Launch {
     this.#monitorPid = helper.pid
     this.#terminal = saved
     const [input, output, errors] = helper.pipes
-    this.#pipes = [openPipe(input, 'write'), openPipe(output, 'read'), openPipe(errors, 'read')]
+    this.pipes = [openPipe(input, 'write'), openPipe(output, 'read'), openPipe(errors, 'read')]
     this.#connection = new MonitorConnection(helper.control, helper.pid, {
       onEvent: (event) => this.#hear(event),
       onEnd: (error) => this.#end(error),
     })
   }
 
-  run(message: Buffer): Promise<ContainedProcess> {
+  get started(): Promise<ContainedProcess> {
+    return this.#started.promise
+  }
+
+  readonly abort = () => this.#connection.send(encodeSignal(constants.signals.SIGKILL))
+
+  ref(): void {
+    this.#connection.ref()
+  }
+
+  unref(): void {
+    this.#connection.unref()
+  }
+
+  run(message: Buffer): PendingLaunch {
     // A caller that never waits must not be ended by an unhandled rejection.
     this.#status.promise.catch(() => {})
     this.#connection.send(message)
-    this.#options.signal?.addEventListener('abort', this.#abort, { once: true })
-    return this.#started.promise
+    this.#options.signal?.addEventListener('abort', this.abort, { once: true })
+    return this
   }
 
   #hear(event: MonitorEvent): void {
@@ -90,7 +121,7 @@ class Launch {
       new ContainedProcess({
         pid: event.pid,
         monitorPid: this.#monitorPid,
-        pipes: this.#pipes,
+        pipes: this.pipes,
         connection: this.#connection,
         status: this.#status.promise,
         hasEnded: () => this.#ended,
@@ -100,7 +131,7 @@ class Launch {
 
   #end(error: NamespaceError | undefined): void {
     this.#ended = true
-    this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#options.signal?.removeEventListener('abort', this.abort)
     const last = this.#last
     if (error === undefined && last?.type === 'exited') {
       this.#status.resolve(exitStatus(last))
@@ -112,7 +143,7 @@ class Launch {
     this.#started.reject(reason)
     this.#status.reject(reason)
     if (last === undefined || last.type === 'fault') {
-      for (const pipe of this.#pipes) pipe?.destroy()
+      for (const pipe of this.pipes) pipe?.destroy()
     }
   }
 
