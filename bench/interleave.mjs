@@ -25,6 +25,24 @@ export function interleave(commands, { rounds, env = benchEnvironment() }) {
   return samples
 }
 
+/**
+ * The same for functions of this process.
+ * @template T
+ * @param {Record<string, () => Promise<T>>} functions title → what is run once per round
+ * @param {{ rounds: number }} options one more round comes first and does not count
+ * @returns {Promise<Record<string, T[]>>} title → results, in the order of the rounds
+ */
+export async function interleaveAsync(functions, { rounds }) {
+  const samples = Object.fromEntries(Object.keys(functions).map((title) => [title, []]))
+  for (let round = -1; round < rounds; round++) {
+    for (const [title, once] of shuffled(Object.entries(functions))) {
+      const result = await once()
+      if (round >= 0) samples[title].push(result)
+    }
+  }
+  return samples
+}
+
 /** The environment without what slows each Node 20 start by 33 ms on machines with an own CA. */
 export function benchEnvironment() {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env
