@@ -8,8 +8,13 @@ import { NamespaceError, UnsupportedError } from './errors.ts'
  * >= 0 or a negative errno. Nothing is checked there, so everything is checked before.
  */
 export interface Binding {
-  /** stdio: descriptors, or -1 for a pipe and -2 for /dev/null; spawned: pid, control, three pipes. */
-  spawn(helper: Uint8Array, stdio: Int32Array, spawned: Int32Array): number
+  /**
+   * stdio: descriptors, or -1 for a pipe and -2 for /dev/null; channel: 1 for a channel of
+   * descriptors; spawned: pid, control, three pipes, channel.
+   */
+  spawn(helper: Uint8Array, stdio: Int32Array, channel: number, spawned: Int32Array): number
+  /** The next descriptor that waits on a channel; -EAGAIN when none does. */
+  receiveFd(channel: number): number
   reap(pid: number): number
   seal(path: Uint8Array): number
   mknod(path: Uint8Array, mode: number, device: number): number

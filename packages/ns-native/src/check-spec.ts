@@ -4,11 +4,15 @@ import { PolicyError } from './errors.ts'
 import type {
   IdMapping,
   IdMappingPlan,
+  InnerAddress,
   LaunchSpec,
   Mount,
+  NetworkSpec,
   OverlaySpec,
   ProcessSpec,
 } from './launch-spec.ts'
+
+import { isAddress } from './network/endpoint.ts'
 
 const PATH_MAX_BYTES = 4095
 const HOSTNAME_MAX_BYTES = 64
@@ -17,6 +21,7 @@ const LOWER_DIRS_MAX = 500
 const MOUNT_LOWER_DIRS_MAX = 64
 const ID_RANGES_MAX = 340
 const GROUPS_MAX = 65536
+const LISTENERS_MAX = 64
 const U32_MAX = 0xffffffff
 const SECCOMP_MAX_BYTES = 4096 * 8
 
@@ -38,6 +43,21 @@ export function checkSpec(spec: LaunchSpec): void {
   each(spec.readonlyPaths, '/readonlyPaths', checkPath)
   checkProcess(spec.process)
   checkMonitor(spec)
+  checkNetwork(spec.network, namespaces)
+}
+
+function checkNetwork(network: NetworkSpec | undefined, namespaces: Set<string>): void {
+  if (network === undefined) return
+  check(namespaces.has('network'), '/network', 'needs the network namespace')
+  const { listen = [] } = network
+  check(listen.length <= LISTENERS_MAX, '/network/listen', `has more than ${LISTENERS_MAX} entries`)
+  each(listen, '/network/listen', checkAddress)
+}
+
+function checkAddress({ host, port }: InnerAddress, pointer: string): void {
+  const valid = host === undefined || isAddress(host)
+  check(valid, `${pointer}/host`, `must be an IP address, but is ${show(host)}`)
+  checkInteger(port, `${pointer}/port`, 0xffff)
 }
 
 function checkIdMapping(plan: IdMappingPlan | undefined, needed: boolean): void {

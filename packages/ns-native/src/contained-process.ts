@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { encodeDetach, encodeResize, encodeSignal } from './encode.ts'
 import type { MonitorConnection } from './monitor-connection.ts'
+import type { ContainerNetwork } from './network/container-network.ts'
 
 /** How a contained process ended: exactly one of `exitCode` and `signal` is not null. */
 export interface ExitStatus {
@@ -19,6 +20,7 @@ export interface Started {
   monitorPid: number
   pipes: readonly [Socket | undefined, Socket | undefined, Socket | undefined]
   connection: MonitorConnection
+  network: ContainerNetwork
   status: Promise<ExitStatus>
   hasEnded: () => boolean
 }
@@ -33,6 +35,8 @@ export class ContainedProcess {
   readonly stdin: Writable | undefined
   readonly stdout: Readable | undefined
   readonly stderr: Readable | undefined
+  /** What of its network is in this process's hands. */
+  readonly network: ContainerNetwork
   readonly #started: Started
 
   /** @internal */
@@ -40,6 +44,7 @@ export class ContainedProcess {
     this.#started = started
     this.pid = started.pid
     this.monitorPid = started.monitorPid
+    this.network = started.network
     ;[this.stdin, this.stdout, this.stderr] = started.pipes
   }
 

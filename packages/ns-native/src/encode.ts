@@ -7,6 +7,7 @@ import type {
   NamespaceType,
   ProcessSpec,
 } from './launch-spec.ts'
+import { encodeEndpoint } from './network/endpoint.ts'
 import { encodeMessage, RECORD, type WireRecord } from './records.ts'
 
 /** CLONE_NEW* of linux/sched.h. */
@@ -67,7 +68,17 @@ export function encodeLaunch(spec: LaunchSpec, detached: boolean): Buffer {
     ...texts(RECORD.LOG_PATH, monitor?.logPath),
     ...texts(RECORD.EXIT_PATH, monitor?.exitPath),
     ...texts(RECORD.REMOVE, ...(monitor?.removeOnExit ?? [])),
+    ...(needsChannel(spec) ? [{ type: RECORD.CHANNEL, payload: Buffer.alloc(0) }] : []),
+    ...(spec.network?.listen ?? []).map((address) => ({
+      type: RECORD.LISTEN,
+      payload: encodeEndpoint(address),
+    })),
   ])
+}
+
+/** Whether the monitor is to hand descriptors over to this process. */
+export function needsChannel(spec: LaunchSpec): boolean {
+  return spec.network !== undefined
 }
 
 /** A message that asks the monitor to send a signal to the contained process. */

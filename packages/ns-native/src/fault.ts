@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import { describeErrno } from './errno.ts'
 import { ExecError, NamespaceError, type NamespaceErrorFacts, SetupError } from './errors.ts'
 import type { LaunchSpec, Mount } from './launch-spec.ts'
+import { addressText } from './network/endpoint.ts'
 import type { MonitorEvent } from './records.ts'
 import { remedyFor } from './remedies.ts'
 import { STEPS, type Step } from './steps.ts'
@@ -75,6 +76,10 @@ function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefi
       return spec.process.cwd
     case 'log':
       return spec.monitor?.logPath
+    case 'net.listen': {
+      const address = spec.network?.listen?.[at]
+      return address && addressText(address)
+    }
     case 'root.overlay': {
       if (root?.overlay === undefined || index === undefined) return root?.path
       const { lowerDirs, upperDir, workDir } = root.overlay
@@ -105,6 +110,7 @@ const DESCRIPTIONS: Partial<Record<Step, string>> = {
   keyring: 'create a session keyring',
   hostname: 'set the hostname',
   'net.lo': 'bring up the loopback interface',
+  'net.listen': 'listen inside on',
   'mnt.propagation': 'make mounts private',
   'root.overlay': 'mount the overlay',
   'root.bind': 'bind the root',

@@ -14,10 +14,10 @@ import { STEPS } from './steps.ts'
 
 /** What a helper answers to bytes, and that it ends. */
 function answer(bytes: Buffer): Promise<MonitorEvent | undefined> {
-  const { pid, control } = startHelper(['ignore', 'ignore', 'ignore'])
+  const helper = startHelper(['ignore', 'ignore', 'ignore'])
   return new Promise((resolve) => {
     let last: MonitorEvent | undefined
-    const connection = new MonitorConnection(control, pid, {
+    const connection = new MonitorConnection(helper, {
       onEvent: (event) => {
         last = event
       },
@@ -94,9 +94,9 @@ test('property: a configuration with damaged bytes never makes the helper crash'
 })
 
 test('a monitor whose launcher goes away before it configured anything ends', async () => {
-  const { pid, control } = startHelper(['ignore', 'ignore', 'ignore'])
+  const helper = startHelper(['ignore', 'ignore', 'ignore'])
   const ended = new Promise((resolve) => {
-    const connection = new MonitorConnection(control, pid, {
+    const connection = new MonitorConnection(helper, {
       onEvent: () => {},
       onEnd: resolve,
     })
@@ -104,7 +104,7 @@ test('a monitor whose launcher goes away before it configured anything ends', as
     connection.end()
   })
   await ended
-  expect(isAlive(pid)).toBe(false)
+  expect(isAlive(helper.pid)).toBe(false)
 })
 
 test('the helper runs from a sealed copy that nothing can change', async (context) => {

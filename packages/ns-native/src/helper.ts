@@ -13,6 +13,16 @@ export interface Helper {
   control: number
   /** Our ends of its stdin, stdout, stderr where `pipe` was asked for. */
   pipes: [number | undefined, number | undefined, number | undefined]
+  /** Our end of its channel of descriptors, where one was asked for. */
+  channel: number | undefined
+}
+
+/** How the helper is started. */
+export interface HelperOptions {
+  /** Another build of it, executed by this path. */
+  path?: string | undefined
+  /** Give it a channel by which it can hand descriptors over; the configuration must say so too. */
+  channel?: boolean
 }
 
 const PIPE = -1
@@ -20,26 +30,27 @@ const IGNORE = -2
 
 /**
  * Start the helper. Never copies this process's memory, whatever its size (posix_spawn), and hands
- * it nothing but the three descriptors and a control socket. Throws ERR_NS_HELPER.
+ * it nothing but the three descriptors, a control socket and the channel. Throws ERR_NS_HELPER.
  */
-export function startHelper(stdio: readonly StdioTarget[], path?: string): Helper {
+export function startHelper(
+  stdio: readonly StdioTarget[],
+  { path, channel = false }: HelperOptions = {},
+): Helper {
   const targets = Int32Array.from(stdio, (target) =>
     target === 'pipe' ? PIPE : target === 'ignore' ? IGNORE : target,
   )
   const chosen = path ?? findHelper()
   const sealed = path === undefined ? sealedCopy(chosen) : undefined
-  const spawned = new Int32Array(5)
-  let result = sealed === undefined ? -1 : spawn(`/proc/self/fd/${sealed}`, targets, spawned)
+  const spawned = new Int32Array(6)
+  const spawn = (file: string) =>
+    loadBinding().spawn(Buffer.from(`${file}\0`), targets, channel ? 1 : 0, spawned)
+  let result = sealed === undefined ? -1 : spawn(`/proc/self/fd/${sealed}`)
   // The sealed copy may not be executed (vm.memfd_noexec), or seen (no /proc): then the file itself.
-  if (result < 0) result = spawn(chosen, targets, spawned)
+  if (result < 0) result = spawn(chosen)
   if (result < 0) throw notStarted(chosen, -result)
   const [pid = 0, control = -1, ...ends] = spawned
-  const [input, output, errors] = ends.map((fd) => (fd < 0 ? undefined : fd))
-  return { pid, control, pipes: [input, output, errors] }
-}
-
-function spawn(path: string, targets: Int32Array, spawned: Int32Array): number {
-  return loadBinding().spawn(Buffer.from(`${path}\0`), targets, spawned)
+  const [input, output, errors, ours] = ends.map((fd) => (fd < 0 ? undefined : fd))
+  return { pid, control, pipes: [input, output, errors], channel: ours }
 }
 
 let copy: number | undefined

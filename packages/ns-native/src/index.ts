@@ -29,16 +29,20 @@ export { type LaunchOptions, launch } from './launch.ts'
 export type {
   IdMapping,
   IdMappingPlan,
+  InnerAddress,
   LaunchSpec,
   MonitorSpec,
   Mount,
   MountFlags,
   NamespaceType,
+  NetworkSpec,
   OverlaySpec,
   ProcessSpec,
   RootSpec,
 } from './launch-spec.ts'
 export { type NativeFs, nativeFs } from './native-fs.ts'
+export type { ContainerNetwork } from './network/container-network.ts'
+export type { InnerListener } from './network/inner-listener.ts'
 export { defaultSeccomp } from './seccomp/default-filter.ts'
 export type { DefaultSeccompOptions } from './seccomp/default-profile.ts'
 export { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './seccomp/interpret.ts'

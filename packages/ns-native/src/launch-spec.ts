@@ -21,6 +21,25 @@ export interface LaunchSpec {
   readonlyPaths: readonly string[]
   process: ProcessSpec
   monitor?: MonitorSpec
+  /** Sockets inside that are served by this process; needs a `network` namespace. */
+  network?: NetworkSpec
+}
+
+/** What of the container's network is in this process's hands. */
+export interface NetworkSpec {
+  /**
+   * TCP sockets that listen inside before the program starts, so that it never comes too early.
+   * They are `network.listeners` of the ContainedProcess, in this order.
+   */
+  listen?: readonly InnerAddress[]
+}
+
+/** An address inside. */
+export interface InnerAddress {
+  /** An IP address; the default is 127.0.0.1. */
+  host?: string
+  /** To listen, 0 is any free one. */
+  port: number
 }
 
 /** The namespace types of the OCI runtime specification (`network`, not `net`). */

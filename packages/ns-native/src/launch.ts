@@ -3,13 +3,14 @@ import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { checkSpec } from './check-spec.ts'
 import { ContainedProcess, type ExitStatus } from './contained-process.ts'
-import { encodeLaunch, encodeSignal } from './encode.ts'
+import { encodeLaunch, encodeSignal, needsChannel } from './encode.ts'
 import { NamespaceError } from './errors.ts'
 import { faultError } from './fault.ts'
 import { type Helper, type StdioTarget, startHelper } from './helper.ts'
 import type { LaunchSpec } from './launch-spec.ts'
 import { MonitorConnection } from './monitor-connection.ts'
-import type { MonitorEvent } from './records.ts'
+import { ContainerNetwork } from './network/container-network.ts'
+import type { DescriptorEvent, MonitorEvent } from './records.ts'
 import { type TerminalState, terminal } from './terminal.ts'
 
 /** How a launched process relates to this one. */
@@ -57,7 +58,10 @@ export function startLaunch(spec: LaunchSpec, options: LaunchOptions): PendingLa
   if (options.signal?.aborted) throw aborted(options.signal)
   const message = encodeLaunch(spec, options.detached === true)
   const terminalToRestore = saveTerminal(spec, options)
-  const helper = startHelper(options.stdio, options.helperPath)
+  const helper = startHelper(options.stdio, {
+    path: options.helperPath,
+    channel: needsChannel(spec),
+  })
   return new Launch(spec, options, helper, terminalToRestore).run(message)
 }
 
@@ -71,6 +75,8 @@ class Launch implements PendingLaunch {
   readonly #terminal: SavedTerminal | undefined
   readonly #started = withResolvers<ContainedProcess>()
   readonly #status = withResolvers<ExitStatus>()
+  readonly #network: ContainerNetwork
+  #failure: NamespaceError | undefined
   #last: MonitorEvent | undefined
   #ended = false
 
@@ -84,9 +90,10 @@ class Launch implements PendingLaunch {
     this.#options = options
     this.#monitorPid = helper.pid
     this.#terminal = saved
+    this.#network = new ContainerNetwork(spec.network?.listen ?? [])
     const [input, output, errors] = helper.pipes
     this.pipes = [openPipe(input, 'write'), openPipe(output, 'read'), openPipe(errors, 'read')]
-    this.#connection = new MonitorConnection(helper.control, helper.pid, {
+    this.#connection = new MonitorConnection(helper, {
       onEvent: (event) => this.#hear(event),
       onEnd: (error) => this.#end(error),
     })
@@ -115,7 +122,8 @@ class Launch implements PendingLaunch {
   }
 
   #hear(event: MonitorEvent): void {
-    this.#last = event
+    if (event.type === 'descriptor') this.#take(event)
+    else this.#last = event
     if (event.type !== 'started') return
     this.#started.resolve(
       new ContainedProcess({
@@ -123,22 +131,35 @@ class Launch implements PendingLaunch {
         monitorPid: this.#monitorPid,
         pipes: this.pipes,
         connection: this.#connection,
+        network: this.#network,
         status: this.#status.promise,
         hasEnded: () => this.#ended,
       }),
     )
   }
 
+  // What was asked for and is not there ends the launch.
+  #take(event: DescriptorEvent): void {
+    try {
+      this.#network.take(event)
+    } catch (error) {
+      if (!(error instanceof NamespaceError)) throw error
+      this.#failure = error
+      this.abort()
+    }
+  }
+
   #end(error: NamespaceError | undefined): void {
     this.#ended = true
+    this.#network.close()
     this.#options.signal?.removeEventListener('abort', this.abort)
     const last = this.#last
-    if (error === undefined && last?.type === 'exited') {
+    if (error === undefined && this.#failure === undefined && last?.type === 'exited') {
       this.#status.resolve(exitStatus(last))
       return
     }
     restoreTerminal(this.#terminal)
-    const reason = error ?? this.#reason(last)
+    const reason = error ?? this.#failure ?? this.#reason(last)
     // Only one of the two is still pending: the promise of launch, or that of wait.
     this.#started.reject(reason)
     this.#status.reject(reason)

@@ -1,6 +1,9 @@
+import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { constants } from 'node:os'
 import { loadBinding } from './binding.ts'
 import { NamespaceError } from './errors.ts'
+import type { Helper } from './helper.ts'
 import { decodeEvent, MessageReader, type MonitorEvent } from './records.ts'
 
 /** Who wants to know what the monitor says. */
@@ -14,9 +17,11 @@ export interface MonitorListener {
 export class MonitorConnection {
   readonly #socket: Socket
   readonly #reader = new MessageReader()
+  #channel: number | undefined
   #error: NamespaceError | undefined
 
-  constructor(control: number, pid: number, listener: MonitorListener) {
+  constructor({ control, pid, channel }: Omit<Helper, 'pipes'>, listener: MonitorListener) {
+    this.#channel = channel
     this.#socket = new Socket({ fd: control, readable: true, writable: true })
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk, listener))
     // Writing to a monitor that is gone: its end is what counts, and that comes by itself.
@@ -25,6 +30,7 @@ export class MonitorConnection {
     this.#socket.on('close', () => {
       // It closes its end only by ending, so this does not wait.
       loadBinding().reap(pid)
+      this.#closeChannel()
       listener.onEnd(this.#error)
     })
   }
@@ -49,10 +55,24 @@ export class MonitorConnection {
   #read(chunk: Buffer, listener: MonitorListener): void {
     if (this.#error !== undefined) return
     try {
-      for (const record of this.#reader.push(chunk)) listener.onEvent(decodeEvent(record))
+      for (const record of this.#reader.push(chunk)) {
+        listener.onEvent(decodeEvent(record, () => this.#receiveFd()))
+      }
     } catch (error) {
       if (!(error instanceof NamespaceError)) throw error
       this.#error = error
     }
+  }
+
+  #receiveFd(): number {
+    return this.#channel === undefined
+      ? -constants.errno.EBADF
+      : loadBinding().receiveFd(this.#channel)
+  }
+
+  // Descriptors that nobody has taken by now are closed with it.
+  #closeChannel(): void {
+    if (this.#channel !== undefined) closeSync(this.#channel)
+    this.#channel = undefined
   }
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { NamespaceError } from './errors.ts'
 
 // The protocol between this package and `cromwell-init`; native/init/records.h explains it and is
@@ -35,12 +36,15 @@ export const RECORD = {
   LOG_PATH: 23,
   EXIT_PATH: 24,
   REMOVE: 25,
+  CHANNEL: 44,
+  LISTEN: 45,
   SIGNAL: 64,
   RESIZE: 65,
   DETACH: 66,
   STARTED: 96,
   FAULT: 97,
   EXITED: 98,
+  DESCRIPTOR: 104,
 } as const
 
 /** One record, not yet interpreted. */
@@ -113,6 +117,9 @@ function splitRecords(bytes: Buffer): WireRecord[] {
   return records
 }
 
+/** What a descriptor that the monitor hands over is: CW_DESCRIPTOR_* of records.h. */
+export const DESCRIPTOR_KINDS = { listener: 0, answer: 1 } as const
+
 /** What the monitor tells. */
 export type MonitorEvent =
   | { type: 'started'; pid: number }
@@ -132,11 +139,32 @@ export type MonitorEvent =
       systemMicros: number
       maxRssBytes: number
     }
+  | DescriptorEvent
+
+/** A descriptor was handed over, or could not be. */
+export interface DescriptorEvent {
+  type: 'descriptor'
+  /** One of {@link DESCRIPTOR_KINDS}. */
+  kind: number
+  /** Which of its kind. */
+  id: number
+  /** Of a socket that listens. */
+  port: number
+  /** 0, and then there is an `fd`; it belongs to whoever gets this event. */
+  errno: number
+  fd: number | undefined
+}
 
 const NO_INDEX = 0xffffffff
 
-/** Interpret a record of the monitor; throws when it is none. */
-export function decodeEvent({ type, payload }: WireRecord): MonitorEvent {
+/**
+ * Interpret a record of the monitor; throws when it is none. `receiveFd` takes the next descriptor
+ * off the channel: the records name them in the order in which they were sent.
+ */
+export function decodeEvent(
+  { type, payload }: WireRecord,
+  receiveFd: () => number = () => -constants.errno.EBADF,
+): MonitorEvent {
   switch (type) {
     case RECORD.STARTED:
       check(payload.length === 4, 'bad started record')
@@ -153,8 +181,24 @@ export function decodeEvent({ type, payload }: WireRecord): MonitorEvent {
         systemMicros: Number(payload.readBigUInt64LE(16)),
         maxRssBytes: Number(payload.readBigUInt64LE(24)),
       }
+    case RECORD.DESCRIPTOR:
+      check(payload.length === 16, 'bad descriptor record')
+      return decodeDescriptor(payload, receiveFd)
     default:
       throw malformed(`unexpected record type ${type}`)
+  }
+}
+
+function decodeDescriptor(payload: Buffer, receiveFd: () => number): DescriptorEvent {
+  const failed = payload.readUInt32LE(12)
+  const fd = failed === 0 ? receiveFd() : -failed
+  return {
+    type: 'descriptor',
+    kind: payload.readUInt32LE(0),
+    id: payload.readUInt32LE(4),
+    port: payload.readUInt32LE(8),
+    errno: fd < 0 ? -fd : 0,
+    fd: fd < 0 ? undefined : fd,
   }
 }
 

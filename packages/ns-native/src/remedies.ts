@@ -3,8 +3,19 @@ import { constants } from 'node:os'
 import { findHelper } from './binding.ts'
 import type { Step } from './steps.ts'
 
-const { EACCES, EINVAL, ELOOP, ENODEV, ENOENT, ENOSPC, ENOSYS, EPERM, EROFS, EDQUOT } =
-  constants.errno
+const {
+  EACCES,
+  EADDRNOTAVAIL,
+  EINVAL,
+  ELOOP,
+  ENODEV,
+  ENOENT,
+  ENOSPC,
+  ENOSYS,
+  EPERM,
+  EROFS,
+  EDQUOT,
+} = constants.errno
 
 /** What is known of a failure when its remedy is looked up. */
 export interface Failure {
@@ -36,6 +47,10 @@ const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> 
   'setid.final': ({ errno }) => (errno === EINVAL ? unmapped() : undefined),
   'mnt.propagation': noUserNamespace,
   'net.lo': noUserNamespace,
+  'net.listen': ({ errno }) =>
+    errno === EADDRNOTAVAIL
+      ? 'the container has no such address: use 127.0.0.1, ::1, 0.0.0.0 or ::'
+      : undefined,
   keyring: ({ errno }) =>
     errno === EDQUOT
       ? 'too many kernel keyrings belong to this user: raise the sysctl kernel.keys.maxkeys'

@@ -19,6 +19,7 @@ export const STEPS = [
   'keyring',
   'hostname',
   'net.lo',
+  'net.listen',
   'mnt.propagation',
   'root.overlay',
   'root.bind',

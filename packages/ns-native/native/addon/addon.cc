@@ -20,15 +20,21 @@ Napi::Value Result(const Napi::CallbackInfo& info, int result) {
   return Napi::Number::New(info.Env(), result);
 }
 
-// spawn(helper, stdio: Int32Array(3), spawned: Int32Array(5))
+// spawn(helper, stdio: Int32Array(3), channel, spawned: Int32Array(6))
 Napi::Value Spawn(const Napi::CallbackInfo& info) {
   struct cw_spawned spawned;
-  int result = cw_spawn(Bytes(info[0]), info[1].As<Napi::Int32Array>().Data(), &spawned);
-  int32_t* out = info[2].As<Napi::Int32Array>().Data();
+  const int32_t* stdio = info[1].As<Napi::Int32Array>().Data();
+  int result = cw_spawn(Bytes(info[0]), stdio, Int(info[2]), &spawned);
+  int32_t* out = info[3].As<Napi::Int32Array>().Data();
   out[0] = spawned.pid;
   out[1] = spawned.control;
   for (int i = 0; i < 3; i++) out[2 + i] = spawned.pipes[i];
+  out[5] = spawned.channel;
   return Result(info, result);
+}
+
+Napi::Value ReceiveFd(const Napi::CallbackInfo& info) {
+  return Result(info, cw_receive_fd(Int(info[0])));
 }
 
 Napi::Value Reap(const Napi::CallbackInfo& info) { return Result(info, cw_reap(Int(info[0]))); }
@@ -61,6 +67,7 @@ Napi::Value TerminalLoad(const Napi::CallbackInfo& info) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("spawn", Napi::Function::New<Spawn>(env));
+  exports.Set("receiveFd", Napi::Function::New<ReceiveFd>(env));
   exports.Set("reap", Napi::Function::New<Reap>(env));
   exports.Set("seal", Napi::Function::New<Seal>(env));
   exports.Set("mknod", Napi::Function::New<Mknod>(env));

@@ -18,10 +18,14 @@ struct cw_spawned {
     int32_t pid;
     int32_t control;
     int32_t pipes[3]; // our ends; -1 where none was asked for
+    int32_t channel;  // likewise
 };
 
-// spawn.c: start the helper with three stdio descriptors (or CW_STDIO_*) and a control socket.
-int cw_spawn(const char *helper, const int32_t stdio[3], struct cw_spawned *spawned);
+// spawn.c: start the helper with three stdio descriptors (or CW_STDIO_*), a control socket, and
+// where asked for a channel of descriptors.
+int cw_spawn(const char *helper, const int32_t stdio[3], int channel, struct cw_spawned *spawned);
+// The next descriptor on a channel; -EAGAIN when there is none, -EMFILE when there is no room.
+int cw_receive_fd(int channel);
 // Wait for a helper that has closed its control socket, that is, one that is ending.
 int cw_reap(int pid);
 // A sealed copy of a file in memory; the descriptor stays open for the life of the process.

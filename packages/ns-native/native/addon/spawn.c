@@ -62,7 +62,7 @@ static int set_signals(posix_spawnattr_t *attributes) {
 }
 
 // posix_spawn never copies Node's memory, whatever the size of the heap.
-static int spawn(const char *helper, const int fds[4], int32_t *pid) {
+static int spawn(const char *helper, const int fds[5], int32_t *pid) {
     char *const argv[] = {(char *)"cromwell-init", NULL};
     char *const envp[] = {NULL};
     posix_spawn_file_actions_t actions;
@@ -71,8 +71,8 @@ static int spawn(const char *helper, const int fds[4], int32_t *pid) {
     int error = posix_spawn_file_actions_init(&actions);
     if (error != 0) return -error;
     error = posix_spawnattr_init(&attributes);
-    for (int i = 0; i < 4 && error == 0; i++)
-        error = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
+    for (int i = 0; i < 5 && error == 0; i++)
+        if (fds[i] >= 0) error = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
     if (error == 0) error = set_signals(&attributes);
     if (error == 0) error = posix_spawn(&child, helper, &actions, &attributes, argv, envp);
     posix_spawnattr_destroy(&attributes);
@@ -82,26 +82,58 @@ static int spawn(const char *helper, const int fds[4], int32_t *pid) {
     return 0;
 }
 
-int cw_spawn(const char *helper, const int32_t stdio[3], struct cw_spawned *spawned) {
+// The child's end of a socket pair, and ours.
+static int open_pair(int type, int32_t *ours) {
     int pair[2];
-    int fds[4] = {-1, -1, -1, -1};
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0) return -errno;
+    *ours = pair[0];
+    int theirs = raised(pair[1]);
+    close(pair[1]);
+    return theirs;
+}
+
+int cw_spawn(const char *helper, const int32_t stdio[3], int channel, struct cw_spawned *spawned) {
+    int fds[5] = {-1, -1, -1, -1, -1};
     int error = 0;
     memset(spawned, 0xff, sizeof *spawned);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return -errno;
-    spawned->control = pair[0];
-    fds[3] = raised(pair[1]);
-    close(pair[1]);
+    fds[3] = open_pair(SOCK_STREAM, &spawned->control);
+    if (fds[3] < 0) error = fds[3];
+    if (channel && error == 0) {
+        fds[4] = open_pair(SOCK_SEQPACKET, &spawned->channel);
+        if (fds[4] < 0) error = fds[4];
+    }
     for (int i = 0; i < 3 && error == 0; i++) {
         fds[i] = open_stdio(i, stdio[i], &spawned->pipes[i]);
         if (fds[i] < 0) error = fds[i];
     }
-    if (error == 0 && fds[3] < 0) error = fds[3];
     if (error == 0) error = spawn(helper, fds, &spawned->pid);
-    for (int i = 0; i < 4; i++) close_if(&fds[i]);
+    for (int i = 0; i < 5; i++) close_if(&fds[i]);
     if (error == 0) return 0;
     close_if(&spawned->control);
+    close_if(&spawned->channel);
     for (int i = 0; i < 3; i++) close_if(&spawned->pipes[i]);
     return error;
+}
+
+int cw_receive_fd(int channel) {
+    char byte;
+    struct iovec part = {.iov_base = &byte, .iov_len = sizeof byte};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } rights;
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = rights.bytes,
+                             .msg_controllen = sizeof rights.bytes};
+    ssize_t size = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (size <= 0) return size == 0 ? -EPIPE : -errno;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    // The kernel drops what finds no room in this process.
+    if (header == NULL || header->cmsg_type != SCM_RIGHTS) return -EMFILE;
+    int fd;
+    memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    return fd;
 }
 
 int cw_reap(int pid) {

@@ -137,6 +137,15 @@ static int add_mount(const struct record *record, struct cw_config *config) {
     return left > 0 || mount->kind == CW_MOUNT_OVERLAY ? add_layers(texts, left, mount) : 0;
 }
 
+int cw_endpoint_decode(const uint8_t *data, size_t length, struct cw_endpoint *endpoint) {
+    if (length != sizeof *endpoint) return -EINVAL;
+    memcpy(endpoint, data, sizeof *endpoint);
+    if (endpoint->version == 6) return 0;
+    for (size_t i = 4; i < sizeof endpoint->address; i++)
+        if (endpoint->address[i] != 0) return -EINVAL;
+    return endpoint->version == 4 ? 0 : -EINVAL;
+}
+
 static int set_process(const struct record *record, struct cw_config *config) {
     if (record->length != 16) return -EINVAL;
     config->uid = u32_at(record->payload);
@@ -218,6 +227,11 @@ static int decode(const struct record *r, struct cw_config *c) {
         return one_text(r, &c->exit_path);
     case CW_RECORD_REMOVE:
         return add_text(r, &c->removals);
+    case CW_RECORD_CHANNEL:
+        c->channel = true;
+        return r->length == 0 ? 0 : -EINVAL;
+    case CW_RECORD_LISTEN:
+        return cw_endpoint_decode(r->payload, r->length, &c->listeners[c->listener_count++]);
     default:
         return r->flags & CW_FLAG_MUST_UNDERSTAND ? -EOPNOTSUPP : 0;
     }
@@ -233,7 +247,9 @@ static bool take_lists(struct arena *arena, struct cw_config *c, const uint32_t 
     c->uids.ranges = take(arena, counts[CW_RECORD_UID_RANGE] * sizeof *c->uids.ranges);
     c->gids.ranges = take(arena, counts[CW_RECORD_GID_RANGE] * sizeof *c->gids.ranges);
     c->mounts = take(arena, counts[CW_RECORD_MOUNT] * sizeof *c->mounts);
+    c->listeners = take(arena, counts[CW_RECORD_LISTEN] * sizeof *c->listeners);
     return c->uids.ranges != NULL && c->gids.ranges != NULL && c->mounts != NULL &&
+           c->listeners != NULL &&
            take_strings(arena, &c->lower, counts[CW_RECORD_OVERLAY_LOWER]) &&
            take_strings(arena, &c->masked, counts[CW_RECORD_MASKED]) &&
            take_strings(arena, &c->readonly, counts[CW_RECORD_READONLY]) &&
@@ -259,6 +275,7 @@ static bool has_its_namespaces(const struct cw_config *c) {
     bool maps = c->uids.count > 0 && c->gids.count > 0;
     return (c->namespaces & ~known) == 0 && (!mounts || c->namespaces & CLONE_NEWNS) &&
            (c->hostname == NULL || c->namespaces & CLONE_NEWUTS) &&
+           (c->listener_count == 0 || c->namespaces & CLONE_NEWNET) &&
            maps == ((c->namespaces & CLONE_NEWUSER) != 0);
 }
 
@@ -269,7 +286,7 @@ static bool is_complete(const struct cw_config *c, const uint32_t *counts) {
            c->arguments.count > 0 && c->cwd != NULL && has_its_namespaces(c) &&
            c->uids.count <= CW_ID_RANGES_MAX && c->gids.count <= CW_ID_RANGES_MAX &&
            overlay == (c->upper != NULL) && overlay == (c->work != NULL) &&
-           !(overlay && c->root == NULL) && is_absolute(c->cwd) && is_absolute(c->root) &&
+           !(overlay && c->root == NULL) && (c->listener_count == 0 || c->channel) && is_absolute(c->cwd) && is_absolute(c->root) &&
            is_absolute(c->upper) && is_absolute(c->work) && is_absolute(c->newuidmap) &&
            is_absolute(c->newgidmap) && is_absolute(c->log_path) && is_absolute(c->exit_path) &&
            all_absolute(&c->lower) && all_absolute(&c->masked) && all_absolute(&c->readonly) &&

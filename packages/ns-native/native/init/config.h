@@ -31,6 +31,13 @@ struct cw_mount {
     uint32_t layer_count;
 };
 
+// Where a socket listens or connects to, inside.
+struct cw_endpoint {
+    uint16_t version; // of IP: 4 or 6
+    uint16_t port;
+    uint8_t address[16];
+};
+
 // Followed by a NULL, as execve wants it.
 struct cw_strings {
     const char **items;
@@ -71,10 +78,16 @@ struct cw_config {
     const char *log_path;
     const char *exit_path;
     struct cw_strings removals;
+    bool channel;
+    struct cw_endpoint *listeners;
+    uint32_t listener_count;
 };
 
 // Bytes of working memory that cw_config_decode may need for a message of this length.
 static inline size_t cw_config_memory(size_t length) { return 4 * length + 4096; }
+
+// A valid endpoint in bytes as they come; -EINVAL for anything else.
+int cw_endpoint_decode(const uint8_t *data, size_t length, struct cw_endpoint *endpoint);
 
 // Decode the records of a configuration message. `memory` is zeroed and 8-aligned, as is `data`.
 // Returns 0, -EINVAL for anything malformed, -EOPNOTSUPP for an unknown must-understand record.

@@ -4,6 +4,7 @@
 #include "init.h"
 
 #include "descriptors.h"
+#include "endpoint.h"
 #include "mounts.h"
 #include "packet.h"
 #include "payload.h"
@@ -72,12 +73,26 @@ static int loopback_up(struct cw_fault *fault) {
     return 0;
 }
 
+// Before anything runs in here, so that no port is taken and no connection comes too early.
+static int listen_for_node(const struct cw_config *config, int socket, struct cw_fault *fault) {
+    for (uint32_t i = 0; i < config->listener_count; i++) {
+        uint16_t port;
+        cw_at(fault, CW_STEP_NET_LISTEN, i);
+        CW_AUTO_FD listener = cw_endpoint_listen(&config->listeners[i], &port, fault);
+        if (listener < 0) return listener;
+        struct cw_packet packet = {.kind = CW_PACKET_LISTENER, .value = (int32_t)i, .port = port};
+        CW_TRY(fault, "sendmsg", cw_packet_send_fds(socket, &packet, &listener, 1));
+    }
+    return 0;
+}
+
 static int open_pty(const struct cw_config *config, const struct cw_mounted *mounted, int socket,
                     int *slave, struct cw_fault *fault) {
     int pair[2] = {-1, -1};
     int error = cw_pty_open(config, mounted, pair, fault);
     if (error < 0) return error;
-    CW_TRY(fault, "sendmsg", cw_packet_send_fds(socket, CW_PACKET_PTY, pair));
+    struct cw_packet packet = {.kind = CW_PACKET_PTY};
+    CW_TRY(fault, "sendmsg", cw_packet_send_fds(socket, &packet, pair, 2));
     for (int fd = 0; fd < 3; fd++) CW_TRY(fault, "dup3", sys_dup3(pair[1], fd, 0));
     sys_close(pair[0]);
     *slave = pair[1];
@@ -121,6 +136,7 @@ static int set_up(const struct cw_config *config, int socket, int *slave, struct
         CW_TRY(fault, "sethostname", sys_sethostname(config->hostname, strlen(config->hostname)));
     }
     if (config->namespaces & CLONE_NEWNET && (error = loopback_up(fault)) < 0) return error;
+    if ((error = listen_for_node(config, socket, fault)) < 0) return error;
     return build_view(config, socket, slave, fault);
 }
 

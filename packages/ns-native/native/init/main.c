@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // cromwell-init: monitor outside, PID 1 inside. Configured by records on descriptor 3, never by
 // arguments or environment; started by @cromwell/ns-native.
+#include "channel.h"
 #include "descriptors.h"
 #include "monitor.h"
 #include "sys.h"
@@ -21,6 +22,12 @@ static bool is_unix_socket(int fd) {
     return sys_getsockopt(fd, CW_SO_DOMAIN, &domain) == 0 && domain == CW_AF_UNIX;
 }
 
+// Only what could be the descriptor channel stays open; the configuration says whether it is one.
+static void close_all_but_channel(void) {
+    if (!cw_is_channel(CW_CHANNEL)) sys_close(CW_CHANNEL);
+    sys_fcntl(CW_CHANNEL, F_SETFD, FD_CLOEXEC);
+}
+
 static void say(const char *text) { sys_write(2, text, strlen(text)); }
 
 void cw_main(void) {
@@ -30,10 +37,11 @@ void cw_main(void) {
         sys_exit(125);
     }
     // The launcher may have leaked descriptors of its own to us (CVE-2024-21626): gone first.
-    if (sys_close_range(CW_CONTROL + 1, ~0U, 0) < 0 || cw_fill_stdio() < 0) {
+    if (sys_close_range(CW_CHANNEL + 1, ~0U, 0) < 0 || cw_fill_stdio() < 0) {
         say("cromwell-init: needs Linux 5.12 or later and /dev/null\n");
         sys_exit(125);
     }
+    close_all_but_channel();
     sys_fcntl(CW_CONTROL, F_SETFD, FD_CLOEXEC);
     sys_prctl(PR_SET_NAME, (unsigned long)"cromwell-init", 0);
     sys_exit(cw_monitor(CW_CONTROL));

@@ -3,6 +3,8 @@
 // output, log, exit file, directories to remove. It stays in the caller's namespaces.
 #include "monitor.h"
 
+#include "broker.h"
+#include "channel.h"
 #include "descriptors.h"
 #include "exit-file.h"
 #include "idmap.h"
@@ -41,7 +43,7 @@ static int read_config(struct cw_monitor *m) {
     CW_TRY(&m->fault, "decode",
            cw_config_decode(records, length, (void *)memory, size, &m->config));
     m->detached = m->config.process_flags & CW_PROCESS_DETACHED;
-    return 0;
+    return cw_channel_open(m);
 }
 
 static int clone_init(struct cw_monitor *m) {
@@ -135,6 +137,9 @@ static void hear_init(struct cw_monitor *m) {
     switch (packet.kind) {
     case CW_PACKET_PTY:
         cw_relay_set_pty(&m->relay, fds[0], fds[1]);
+        break;
+    case CW_PACKET_LISTENER:
+        cw_broker_take_listener(m, &packet, fds[0]);
         break;
     case CW_PACKET_EXECED:
         m->started = true;
@@ -264,7 +269,8 @@ static int begin(struct cw_monitor *m) {
 }
 
 int cw_monitor(int control) {
-    struct cw_monitor m = {.control = control, .socket = -1, .pidfd = -1, .user_ns = -1};
+    struct cw_monitor m = {.control = control, .channel = -1, .socket = -1, .pidfd = -1,
+                           .user_ns = -1};
     m.relay.terminal = -1;
     for (unsigned i = 0; i < CW_WATCHES_MAX; i++) m.watches[i].fd = -1;
     m.faulted = begin(&m) < 0 || start(&m) < 0;

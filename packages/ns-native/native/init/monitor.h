@@ -31,6 +31,7 @@ struct cw_monitor {
     struct cw_fault fault;
     struct rusage usage;
     int control; // to Node; -1 once that is gone
+    int channel; // of descriptors to Node; -1 without
     int socket;  // to init
     int pidfd;
     int user_ns;     // init's, for the removal; -1 without

@@ -18,14 +18,17 @@ int cw_packet_send_fault(int socket, const struct cw_fault *fault) {
     return (int)sys_send(socket, &packet, sizeof packet, 0);
 }
 
-int cw_packet_send_fds(int socket, enum cw_packet_kind kind, const int fds[2]) {
-    struct cw_packet packet = {.kind = kind};
-    struct iovec part = {.iov_base = &packet, .iov_len = sizeof packet};
+static size_t length_of_rights(unsigned count) {
+    return sizeof(struct cw_control_header) + count * sizeof(int);
+}
+
+int cw_packet_send_fds(int socket, const struct cw_packet *packet, const int *fds, unsigned count) {
+    struct iovec part = {.iov_base = (void *)(uintptr_t)packet, .iov_len = sizeof *packet};
     struct rights rights = {
-        .header = {.length = sizeof(struct cw_control_header) + 2 * sizeof(int),
+        .header = {.length = length_of_rights(count),
                    .level = CW_SOL_SOCKET,
                    .type = CW_SCM_RIGHTS},
-        .fds = {fds[0], fds[1]},
+        .fds = {fds[0], count > 1 ? fds[1] : -1},
     };
     struct cw_message_header message = {
         .parts = &part, .part_count = 1, .control = &rights, .control_length = sizeof rights};
@@ -40,10 +43,9 @@ int cw_packet_receive(int socket, struct cw_packet *packet, int fds[2], int flag
     long size = sys_recvmsg(socket, &message, flags);
     fds[0] = fds[1] = -1;
     if (size <= 0) return (int)size;
-    if (message.control_length >= rights.header.length && rights.header.type == CW_SCM_RIGHTS &&
-        rights.header.length == sizeof(struct cw_control_header) + 2 * sizeof(int)) {
+    if (message.control_length >= length_of_rights(1) && rights.header.type == CW_SCM_RIGHTS) {
         fds[0] = rights.fds[0];
-        fds[1] = rights.fds[1];
+        if (rights.header.length >= length_of_rights(2)) fds[1] = rights.fds[1];
     }
     return size == sizeof *packet ? 1 : -EPROTO;
 }

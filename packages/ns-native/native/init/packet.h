@@ -12,17 +12,20 @@ enum cw_packet_kind {
     CW_PACKET_PTY,    // init: carries the pty's master and slave
     CW_PACKET_EXECED, // init: the payload is the program now
     CW_PACKET_STATUS, // init: value is the payload's wait status
+    CW_PACKET_LISTENER, // init: carries a socket that listens; value is which, port where
 };
 
 struct cw_packet {
     uint32_t kind;
     int32_t value;
+    uint32_t port;
     struct cw_fault fault;
 };
 
 int cw_packet_send(int socket, enum cw_packet_kind kind, int32_t value);
 int cw_packet_send_fault(int socket, const struct cw_fault *fault);
-int cw_packet_send_fds(int socket, enum cw_packet_kind kind, const int fds[2]);
+// With one or two descriptors.
+int cw_packet_send_fds(int socket, const struct cw_packet *packet, const int *fds, unsigned count);
 // 1, or 0 at the end, or -errno. `fds` are -1 unless the packet carried them.
 int cw_packet_receive(int socket, struct cw_packet *packet, int fds[2], int flags);
 

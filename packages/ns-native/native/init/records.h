@@ -41,6 +41,8 @@
 #define CW_RECORD_LOG_PATH 23      /* string */
 #define CW_RECORD_EXIT_PATH 24     /* string */
 #define CW_RECORD_REMOVE 25        /* string; repeated */
+#define CW_RECORD_CHANNEL 44       /* nothing: descriptor 4 is the descriptor channel */
+#define CW_RECORD_LISTEN 45        /* endpoint; repeated */
 #define CW_CONFIG_RECORDS 64       /* all of them are below this */
 
 // Node to monitor, afterwards.
@@ -52,6 +54,12 @@
 #define CW_RECORD_STARTED 96 /* u32 pid of init as the monitor sees it */
 #define CW_RECORD_FAULT 97   /* u32 step, index, errno; strings call, detail */
 #define CW_RECORD_EXITED 98  /* i32 code or -1, i32 signal or 0, u64 user us, system us, RSS bytes */
+#define CW_RECORD_DESCRIPTOR 104 /* u32 CW_DESCRIPTOR_*, id, port, errno: one waits on the channel when errno is 0 */
+
+// endpoint = u16 4 or 6 for the version of IP, u16 port, 16 bytes of address, the unused ones zero
+
+#define CW_DESCRIPTOR_LISTENER 0 /* id: which of the configuration */
+#define CW_DESCRIPTOR_ANSWER 1   /* id: of the request */
 
 #define CW_ID_MAP_IDENTITY 0
 #define CW_ID_MAP_SUBID 1

@@ -23,6 +23,7 @@
     X(KEYRING, "keyring")                                                                         \
     X(HOSTNAME, "hostname")                                                                       \
     X(NET_LO, "net.lo")                                                                           \
+    X(NET_LISTEN, "net.listen")                                                                   \
     X(MNT_PROPAGATION, "mnt.propagation")                                                         \
     X(ROOT_OVERLAY, "root.overlay")                                                               \
     X(ROOT_BIND, "root.bind")                                                                     \

@@ -32,10 +32,16 @@
 // What kernel headers leave to the C library, or learned only lately.
 #define CW_AF_UNIX 1
 #define CW_AF_INET 2
+#define CW_AF_INET6 10
+#define CW_SOCK_STREAM 1
 #define CW_SOCK_DGRAM 2
 #define CW_SOCK_SEQPACKET 5
 #define CW_SOCK_CLOEXEC 02000000
+#define CW_SOCK_NONBLOCK 04000
 #define CW_SOL_SOCKET 1
+#define CW_SO_REUSEADDR 2
+#define CW_SO_TYPE 3
+#define CW_SO_ERROR 4
 #define CW_SO_DOMAIN 39
 #define CW_SCM_RIGHTS 1
 #define CW_MSG_DONTWAIT 0x40
@@ -297,6 +303,19 @@ static inline long sys_socketpair(int type, int fds[2]) {
 static inline long sys_getsockopt(int fd, int option, int *value) {
     int size = sizeof *value;
     return CW_CALL5(getsockopt, fd, CW_SOL_SOCKET, option, value, &size);
+}
+static inline long sys_setsockopt(int fd, int option, int value) {
+    return CW_CALL5(setsockopt, fd, CW_SOL_SOCKET, option, &value, sizeof value);
+}
+static inline long sys_bind(int fd, const void *address, int size) {
+    return CW_CALL3(bind, fd, address, size);
+}
+static inline long sys_listen(int fd, int backlog) { return CW_CALL2(listen, fd, backlog); }
+static inline long sys_connect(int fd, const void *address, int size) {
+    return CW_CALL3(connect, fd, address, size);
+}
+static inline long sys_getsockname(int fd, void *address, int *size) {
+    return CW_CALL3(getsockname, fd, address, size);
 }
 static inline long sys_send(int fd, const void *data, size_t size, int flags) {
     return CW_CALL6(sendto, fd, data, size, flags | CW_MSG_NOSIGNAL, 0, 0);
