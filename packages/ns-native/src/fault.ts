@@ -19,12 +19,20 @@ export function faultError(fault: Fault, spec: LaunchSpec): NamespaceError {
   return step === 'exec' ? execError(fault, spec) : setupError(step, fault, spec)
 }
 
+/** The index of an exec or seccomp fault: a signal ended the process before it was the program. */
+const DIED = 2
+
 function execError(fault: Fault, spec: LaunchSpec): NamespaceError {
   const { text } = describeErrno(fault.errno)
   const program = spec.process.args[0] ?? ''
-  const path = fault.detail === '' ? program : fault.detail
+  const died = fault.index === DIED
+  const path = fault.detail === '' || died ? program : fault.detail
   const interpreterMissing = fault.index === 1
-  const why = interpreterMissing ? 'its interpreter or loader is missing' : text
+  const why = died
+    ? `it was killed before it started (${fault.detail})`
+    : interpreterMissing
+      ? 'its interpreter or loader is missing'
+      : text
   const hint = remedyFor({ step: 'exec', errno: fault.errno, detail: '', interpreterMissing })
   return new ExecError(`cannot execute ${path}: ${why}`, {
     step: 'exec',
@@ -42,7 +50,7 @@ function setupError(step: Step, fault: Fault, spec: LaunchSpec): NamespaceError 
     step,
     errno: fault.errno,
     syscall: fault.call,
-    ...(fault.index === undefined ? {} : { index: fault.index }),
+    ...(fault.index === undefined || step === 'seccomp' ? {} : { index: fault.index }),
     ...(path === undefined ? {} : { path }),
   }
   const hint = remedyFor({
@@ -57,7 +65,9 @@ function setupError(step: Step, fault: Fault, spec: LaunchSpec): NamespaceError 
   const why =
     step === 'init' && fault.errno === constants.errno.ECHILD
       ? 'it was killed before the program started'
-      : `${fault.call}: ${describeErrno(fault.errno).text}`
+      : step === 'seccomp' && fault.index === DIED
+        ? 'it kills the process before that is the program'
+        : `${fault.call}: ${describeErrno(fault.errno).text}`
   return new SetupError(`cannot ${what}: ${why}${detail}`, facts)
 }
 

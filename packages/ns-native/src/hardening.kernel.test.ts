@@ -12,58 +12,20 @@ import { fileURLToPath } from 'node:url'
 import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
 import { beforeEach, expect, test } from 'vitest'
 import {
-  ALLOW_ALL,
   containerSpec,
   idMapping,
   nodeProgram,
   runSpec,
-  singleId,
   temporaryDirectory,
 } from './container.test.fixture.ts'
-import { CAPABILITIES } from './defaults.ts'
 import type { LaunchSpec } from './launch-spec.ts'
+import { asJson, INNER_IDS, LAUNCH, oddHost, packageDirectory } from './odd-host.test.fixture.ts'
 
 // Rules of docs/security.md that want an odd host: made here by a namespace, a user or a key.
 
 beforeEach((context) => {
   requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
 })
-
-const packageDirectory = fileURLToPath(new URL('..', import.meta.url))
-
-// Launches the spec in its first argument; its own stdin and stdout are the program's.
-const LAUNCH = `
-const { launch } = await import('@cromwell/ns-native')
-const { execFileSync } = await import('node:child_process')
-const child = await launch(JSON.parse(process.argv[1]), { stdio: ['pipe', 'pipe', 2] })
-`
-
-/** A spec as JSON, without the filter, which is bytes. */
-function asJson(spec: LaunchSpec): string {
-  const { seccomp: _, ...program } = spec.process
-  return JSON.stringify({ ...spec, process: program })
-}
-
-/** A host of its own making: this machine's files, all capabilities, and these mounts. */
-function oddHost(args: readonly string[], mounts: LaunchSpec['mounts']): LaunchSpec {
-  const capabilities = Object.keys(CAPABILITIES)
-  const { process: base } = containerSpec(args, { process: { capabilities, seccomp: ALLOW_ALL } })
-  return {
-    namespaces: ['user', 'mount', 'pid'],
-    idMapping: singleId,
-    mounts: [...mounts, { type: 'proc', destination: '/proc' }],
-    maskedPaths: [],
-    readonlyPaths: [],
-    process: { ...base, cwd: packageDirectory },
-  }
-}
-
-const INNER_IDS = {
-  kind: 'single' as const,
-  uidMappings: [{ containerID: 0, hostID: 0, size: 1 }],
-  gidMappings: [{ containerID: 0, hostID: 0, size: 1 }],
-  key: 'single',
-}
 
 test('CVE-2019-5736: what the helper runs from cannot be written, not even by us', async () => {
   await runSpec(containerSpec(['true']))

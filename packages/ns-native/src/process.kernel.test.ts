@@ -241,3 +241,45 @@ test('keys of the caller’s session are out of reach', async () => {
   const { stdout } = await runScript('cat /proc/self/status | grep -c Name; cat /proc/keys | wc -c')
   expect(stdout).toBe('1\n0\n')
 })
+
+const SECCOMP_RET_KILL_PROCESS = 0x80
+const SECCOMP_RET_ERRNO_HIGH = 0x05
+
+test.each([
+  ['kills', SECCOMP_RET_KILL_PROCESS, 0, 'signal 31'],
+  ['refuses', SECCOMP_RET_ERRNO_HIGH, 1, 'signal 4'],
+] as const)(
+  'a filter that %s every call, exec too, is an error and no exit code',
+  async (_, high, errno, how) => {
+    const seccomp = Uint8Array.of(
+      0x06,
+      0,
+      0,
+      0,
+      errno,
+      0,
+      high === 0x80 ? 0 : high,
+      high === 0x80 ? high : 0,
+    )
+    const started = runScript('true', { process: { seccomp } })
+    await expect(started).rejects.toMatchObject({
+      code: 'ERR_NS_SETUP',
+      step: 'seccomp',
+      message: `cannot install the seccomp filter: it kills the process before that is the program (${how})`,
+      hint: expect.stringContaining('must allow execve'),
+    })
+  },
+)
+
+test('a program that its filter kills at its first call has started, and is told by its signal', async () => {
+  // all but execve, whatever the architecture: the program’s loader calls brk first
+  const execve = process.arch === 'x64' ? 59 : 221
+  const seccomp = Uint8Array.of(
+    ...[0x20, 0, 0, 0, 0, 0, 0, 0], // load the call’s number
+    ...[0x15, 0, 0, 1, execve, 0, 0, 0],
+    ...[0x06, 0, 0, 0, 0, 0, 0xff, 0x7f],
+    ...[0x06, 0, 0, 0, 0, 0, 0, SECCOMP_RET_KILL_PROCESS],
+  )
+  const outcome = await runSpec(containerSpec(['/usr/bin/env'], { process: { seccomp } }))
+  expect(outcome).toMatchObject({ exitCode: null, signal: 'SIGSYS' })
+})

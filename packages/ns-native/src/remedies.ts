@@ -70,7 +70,10 @@ const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> 
   seccomp: ({ errno }) =>
     errno === EINVAL
       ? 'the program is not valid classic BPF for this kernel, or seccomp is not built in'
-      : undefined,
+      : errno === EPERM
+        ? 'the filter must allow execve, and without noNewPrivileges what comes between: ' +
+          'setgroups, setresgid, setresuid, openat2, fchdir, getcwd, capset, prctl, close_range'
+        : undefined,
   log: () => 'the directory of the log file must exist and be writable',
   exec: execRefused,
 }

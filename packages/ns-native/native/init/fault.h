@@ -9,6 +9,8 @@
 #define CW_NO_INDEX 0xffffffffu
 // Index of an exec fault: the program exists, its interpreter or loader does not.
 #define CW_EXEC_INTERPRETER_MISSING 1
+// Index of an exec or seccomp fault: a signal ended the process before it was the program.
+#define CW_EXEC_DIED 2
 
 struct cw_fault {
     uint32_t step;

@@ -2,37 +2,10 @@
 #include "idmap.h"
 
 #include "descriptors.h"
+#include "procfs.h"
 #include "sys.h"
 
 #define CW_NUMBER_SIZE 11
-
-int cw_proc_open(struct cw_fault *fault) {
-    struct statfs status;
-    cw_at(fault, CW_STEP_PROCFS, CW_NO_INDEX);
-    int proc = (int)CW_TRY(fault, "open",
-                           sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
-    long error = sys_fstatfs(proc, &status);
-    if (error == 0 && (unsigned long)status.f_type != PROC_SUPER_MAGIC) error = -ENODEV;
-    if (error == 0) return proc;
-    sys_close(proc);
-    return cw_fail(fault, "fstatfs", error);
-}
-
-int cw_proc_open_of(int proc, int pid, const char *name, int flags) {
-    char path[64];
-    struct cw_text text = CW_TEXT(path);
-    cw_text_add_number(&text, (uint64_t)pid, 1);
-    cw_text_add(&text, "/");
-    cw_text_add(&text, name);
-    return (int)sys_openat(proc, path, flags | O_CLOEXEC, 0);
-}
-
-static int write_file(int proc, int pid, const char *name, const struct cw_text *content,
-                      struct cw_fault *fault) {
-    CW_AUTO_FD file = (int)CW_TRY(fault, "open", cw_proc_open_of(proc, pid, name, O_WRONLY));
-    CW_TRY(fault, "write", sys_write(file, content->start, content->used));
-    return 0;
-}
 
 static int write_map(int proc, int pid, const char *name, const struct cw_id_map *map,
                      struct cw_fault *fault) {
@@ -46,7 +19,7 @@ static int write_map(int proc, int pid, const char *name, const struct cw_id_map
         cw_text_add_number(&text, map->ranges[i].size, 1);
         cw_text_add(&text, "\n");
     }
-    return text.full ? cw_fail(fault, "write", -E2BIG) : write_file(proc, pid, name, &text, fault);
+    return cw_proc_write(proc, pid, name, &text, fault);
 }
 
 static int write_directly(const struct cw_config *config, int proc, int pid,
@@ -55,7 +28,7 @@ static int write_directly(const struct cw_config *config, int proc, int pid,
         char deny[] = "deny";
         struct cw_text text = {.start = deny, .size = sizeof deny, .used = 4};
         cw_at(fault, CW_STEP_IDMAP_SETGROUPS, CW_NO_INDEX);
-        int error = write_file(proc, pid, "setgroups", &text, fault);
+        int error = cw_proc_write(proc, pid, "setgroups", &text, fault);
         if (error < 0) return error;
     }
     cw_at(fault, CW_STEP_IDMAP_UID, CW_NO_INDEX);

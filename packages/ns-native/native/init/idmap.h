@@ -8,10 +8,4 @@
 // Write the id maps of the process `pid`, which waits in a new user namespace. `proc` is /proc.
 int cw_idmap_write(const struct cw_config *config, int proc, int pid, struct cw_fault *fault);
 
-// O_PATH descriptor of /proc, after checking that it is procfs (CVE-2019-16884).
-int cw_proc_open(struct cw_fault *fault);
-
-// Open a file of /proc/<pid>.
-int cw_proc_open_of(int proc, int pid, const char *name, int flags);
-
 #endif

@@ -140,14 +140,27 @@ static int set_up(const struct cw_config *config, int socket, int *slave, struct
     return build_view(config, socket, slave, fault);
 }
 
-// Forks the payload and waits until it is the program (the status pipe closes by exec).
+// What ended the payload before it was the program: its own filter, or somebody with a SIGKILL.
+static int fail_by_death(const struct cw_config *config, int status, struct cw_fault *fault) {
+    int signal = status & 0x7f;
+    bool filtered = config->seccomp != NULL && (signal == CW_SIGSYS || signal == CW_SIGILL);
+    struct cw_text detail = CW_TEXT(fault->detail);
+    cw_at(fault, filtered ? CW_STEP_SECCOMP : CW_STEP_EXEC, CW_EXEC_DIED);
+    cw_text_add(&detail, "signal ");
+    cw_text_add_number(&detail, (uint64_t)signal, 1);
+    return cw_fail(fault, "execve", filtered ? -EPERM : -ECHILD);
+}
+
+// Forks the payload and waits until it is the program: the status pipe closes by exec. It closes by
+// death too, but only exec makes SIGCHLD the signal that a child ends with, execve(2): a child that
+// still has another one, which __WCLONE stands for, died before.
 static int start_payload(const struct cw_config *config, int socket, int slave, int *payload,
                          struct cw_fault *fault) {
     int status[2];
     cw_at(fault, CW_STEP_FORK, CW_NO_INDEX);
     CW_TRY(fault, "pipe2", sys_pipe2(status, O_CLOEXEC));
     int self = (int)sys_getpid();
-    *payload = (int)CW_TRY(fault, "clone", sys_clone(CW_SIGCHLD, NULL));
+    *payload = (int)CW_TRY(fault, "clone", sys_clone(0, NULL));
     if (*payload == 0) {
         sys_close(socket);
         sys_close(status[0]);
@@ -161,7 +174,11 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
     struct cw_fault reported;
     long size = sys_read(status[0], &reported, sizeof reported);
     sys_close(status[0]);
-    if (size == 0) return 0;
+    if (size == 0) {
+        int status;
+        long ended = sys_wait4(*payload, &status, __WCLONE, NULL);
+        return ended == *payload ? fail_by_death(config, status, fault) : 0;
+    }
     if (size != sizeof reported) return cw_fail(fault, "read", size < 0 ? size : -EPROTO);
     *fault = reported;
     return -fault->error;

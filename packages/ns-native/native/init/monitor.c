@@ -10,6 +10,7 @@
 #include "idmap.h"
 #include "init.h"
 #include "packet.h"
+#include "procfs.h"
 #include "pty.h"
 #include "remove-tree.h"
 #include "sys.h"
@@ -64,7 +65,7 @@ static int name_ids(struct cw_monitor *m) {
     CW_AUTO_FD proc = cw_proc_open(&m->fault);
     if (proc < 0) return proc;
     m->user_ns = (int)CW_TRY(&m->fault, "open",
-                             cw_proc_open_of(proc, m->pid, "ns/user", O_RDONLY));
+                             cw_proc_open_namespace(proc, m->pid, "user", CLONE_NEWUSER));
     return cw_idmap_write(&m->config, proc, m->pid, &m->fault);
 }
 

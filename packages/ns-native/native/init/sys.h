@@ -50,8 +50,10 @@
 #define CW_MSG_CMSG_CLOEXEC 0x40000000
 #define CW_PROT_READ_WRITE 3
 #define CW_MAP_PRIVATE_ANONYMOUS 0x22
+#define CW_SIGILL 4
 #define CW_SIGKILL 9
 #define CW_SIGCHLD 17
+#define CW_SIGSYS 31
 #define CW_SIGNAL_MAX 64
 #define CW_SIG_SETMASK 2
 #define CW_CLOCK_REALTIME 0
@@ -157,6 +159,9 @@ static inline long sys_fstatfs(int fd, struct statfs *out) { return CW_CALL2(fst
 static inline long sys_faccessat(int directory, const char *path, int mode) {
     return CW_CALL3(faccessat, directory, path, mode);
 }
+static inline long sys_readlinkat(int directory, const char *path, char *out, size_t size) {
+    return CW_CALL4(readlinkat, directory, path, out, size);
+}
 static inline long sys_fchown(int fd, unsigned uid, unsigned gid) {
     return CW_CALL3(fchown, fd, uid, gid);
 }
@@ -243,7 +248,8 @@ static inline long sys_execve(const char *path, const char *const *argv, const c
     return CW_CALL3(execve, path, argv, envp);
 }
 static inline _Noreturn void sys_exit(int status) {
-    for (;;) CW_CALL1(exit_group, status);
+    CW_CALL1(exit_group, status);
+    __builtin_trap(); // a seccomp filter that forbids even that
 }
 static inline long sys_wait4(int pid, int *status, int options, struct rusage *usage) {
     return CW_CALL4(wait4, pid, status, options, usage);
