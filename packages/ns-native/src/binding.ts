@@ -9,12 +9,20 @@ import { NamespaceError, UnsupportedError } from './errors.ts'
  */
 export interface Binding {
   /**
-   * stdio: descriptors, or -1 for a pipe and -2 for /dev/null; channel: 1 for a channel of
-   * descriptors; spawned: pid, control, three pipes, channel.
+   * stdio: descriptors, or -1 for a pipe and -2 for /dev/null; message: what the helper finds in its
+   * control socket; channel: 1 for a channel of descriptors; spawned: pid, control, three pipes,
+   * channel, and how many bytes of the message there was room for.
    */
-  spawn(helper: Uint8Array, stdio: Int32Array, channel: number, spawned: Int32Array): number
+  spawn(
+    helper: Uint8Array,
+    stdio: Int32Array,
+    message: Uint8Array,
+    channel: number,
+    spawned: Int32Array,
+  ): number
   /** The next descriptor that waits on a channel; -EAGAIN when none does. */
   receiveFd(channel: number): number
+  /** 0 while the process has not ended. */
   reap(pid: number): number
   seal(path: Uint8Array): number
   mknod(path: Uint8Array, mode: number, device: number): number

@@ -14,7 +14,7 @@ import { STEPS } from './steps.ts'
 
 /** What a helper answers to bytes, and that it ends. */
 function answer(bytes: Buffer): Promise<MonitorEvent | undefined> {
-  const helper = startHelper(['ignore', 'ignore', 'ignore'])
+  const helper = startHelper(['ignore', 'ignore', 'ignore'], Buffer.alloc(0))
   return new Promise((resolve) => {
     let last: MonitorEvent | undefined
     const connection = new MonitorConnection(helper, {
@@ -94,7 +94,7 @@ test('property: a configuration with damaged bytes never makes the helper crash'
 })
 
 test('a monitor whose launcher goes away before it configured anything ends', async () => {
-  const helper = startHelper(['ignore', 'ignore', 'ignore'])
+  const helper = startHelper(['ignore', 'ignore', 'ignore'], Buffer.alloc(0))
   const ended = new Promise((resolve) => {
     const connection = new MonitorConnection(helper, {
       onEvent: () => {},

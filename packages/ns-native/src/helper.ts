@@ -15,6 +15,8 @@ export interface Helper {
   pipes: [number | undefined, number | undefined, number | undefined]
   /** Our end of its channel of descriptors, where one was asked for. */
   channel: number | undefined
+  /** How many bytes of the message it has been given; the rest is still to be sent. */
+  sent: number
 }
 
 /** How the helper is started. */
@@ -29,11 +31,12 @@ const PIPE = -1
 const IGNORE = -2
 
 /**
- * Start the helper. Never copies this process's memory, whatever its size (posix_spawn), and hands
- * it nothing but the three descriptors, a control socket and the channel. Throws ERR_NS_HELPER.
+ * Start the helper, with a message to begin with. Never copies this process's memory, whatever its
+ * size, and hands it nothing but the three descriptors, a control socket and the channel. Throws ERR_NS_HELPER.
  */
 export function startHelper(
   stdio: readonly StdioTarget[],
+  message: Uint8Array,
   { path, channel = false }: HelperOptions = {},
 ): Helper {
   const targets = Int32Array.from(stdio, (target) =>
@@ -41,16 +44,17 @@ export function startHelper(
   )
   const chosen = path ?? findHelper()
   const sealed = path === undefined ? sealedCopy(chosen) : undefined
-  const spawned = new Int32Array(6)
+  const spawned = new Int32Array(7)
   const spawn = (file: string) =>
-    loadBinding().spawn(Buffer.from(`${file}\0`), targets, channel ? 1 : 0, spawned)
+    loadBinding().spawn(Buffer.from(`${file}\0`), targets, message, channel ? 1 : 0, spawned)
   let result = sealed === undefined ? -1 : spawn(`/proc/self/fd/${sealed}`)
   // The sealed copy may not be executed (vm.memfd_noexec), or seen (no /proc): then the file itself.
   if (result < 0) result = spawn(chosen)
   if (result < 0) throw notStarted(chosen, -result)
-  const [pid = 0, control = -1, ...ends] = spawned
-  const [input, output, errors, ours] = ends.map((fd) => (fd < 0 ? undefined : fd))
-  return { pid, control, pipes: [input, output, errors], channel: ours }
+  const [pid = 0, control = -1, ...others] = spawned
+  const sent = others.pop() ?? 0
+  const [input, output, errors, ours] = others.map((fd) => (fd < 0 ? undefined : fd))
+  return { pid, control, pipes: [input, output, errors], channel: ours, sent }
 }
 
 let copy: number | undefined

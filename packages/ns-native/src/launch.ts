@@ -58,11 +58,11 @@ export function startLaunch(spec: LaunchSpec, options: LaunchOptions): PendingLa
   if (options.signal?.aborted) throw aborted(options.signal)
   const message = encodeLaunch(spec, options.detached === true)
   const terminalToRestore = saveTerminal(spec, options)
-  const helper = startHelper(options.stdio, {
+  const helper = startHelper(options.stdio, message, {
     path: options.helperPath,
     channel: needsChannel(spec),
   })
-  return new Launch(spec, options, helper, terminalToRestore).run(message)
+  return new Launch(spec, options, helper, terminalToRestore).run(message.subarray(helper.sent))
 }
 
 /** One launch, from the helper's start to the container's end. */
@@ -113,10 +113,10 @@ class Launch implements PendingLaunch {
     this.#connection.unref()
   }
 
-  run(message: Buffer): PendingLaunch {
+  run(rest: Buffer): PendingLaunch {
     // A caller that never waits must not be ended by an unhandled rejection.
     this.#status.promise.catch(() => {})
-    this.#connection.send(message)
+    if (rest.length > 0) this.#connection.send(rest)
     this.#options.signal?.addEventListener('abort', this.abort, { once: true })
     return this
   }

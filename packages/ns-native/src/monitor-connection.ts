@@ -20,7 +20,7 @@ export class MonitorConnection {
   #channel: number | undefined
   #error: NamespaceError | undefined
 
-  constructor({ control, pid, channel }: Omit<Helper, 'pipes'>, listener: MonitorListener) {
+  constructor({ control, pid, channel }: Omit<Helper, 'pipes' | 'sent'>, listener: MonitorListener) {
     this.#channel = channel
     this.#socket = new Socket({ fd: control, readable: true, writable: true })
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk, listener))
@@ -28,10 +28,8 @@ export class MonitorConnection {
     this.#socket.on('error', () => {})
     this.#socket.on('end', () => this.#socket.destroy())
     this.#socket.on('close', () => {
-      // It closes its end only by ending, so this does not wait.
-      loadBinding().reap(pid)
       this.#closeChannel()
-      listener.onEnd(this.#error)
+      this.#reap(pid, () => listener.onEnd(this.#error))
     })
   }
 
@@ -50,6 +48,12 @@ export class MonitorConnection {
 
   unref(): void {
     this.#socket.unref()
+  }
+
+  // It closes its end only by ending: what is left of that takes some 50 µs.
+  #reap(pid: number, onEnd: () => void): void {
+    if (loadBinding().reap(pid) === 0) setImmediate(() => this.#reap(pid, onEnd))
+    else onEnd()
   }
 
   #read(chunk: Buffer, listener: MonitorListener): void {

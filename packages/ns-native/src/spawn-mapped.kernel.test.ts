@@ -21,6 +21,7 @@ const env = { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin' }
 
 async function run(plan: typeof idMapping, script: string, cwd = '/') {
   const child = await spawnMapped(plan, 'sh', ['-c', script], { env, cwd })
+  child.stdin.on('error', () => {}) // it may have ended without reading
   child.stdin.end('input')
   const [stdout, stderr, status] = await Promise.all([
     collect(child.stdout),

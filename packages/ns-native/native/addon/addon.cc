@@ -20,16 +20,17 @@ Napi::Value Result(const Napi::CallbackInfo& info, int result) {
   return Napi::Number::New(info.Env(), result);
 }
 
-// spawn(helper, stdio: Int32Array(3), channel, spawned: Int32Array(6))
+// spawn(helper, stdio: Int32Array(3), message, channel, spawned: Int32Array(7))
 Napi::Value Spawn(const Napi::CallbackInfo& info) {
   struct cw_spawned spawned;
   const int32_t* stdio = info[1].As<Napi::Int32Array>().Data();
-  int result = cw_spawn(Bytes(info[0]), stdio, Int(info[2]), &spawned);
-  int32_t* out = info[3].As<Napi::Int32Array>().Data();
+  int result = cw_spawn(Bytes(info[0]), stdio, Bytes(info[2]), Size(info[2]), Int(info[3]), &spawned);
+  int32_t* out = info[4].As<Napi::Int32Array>().Data();
   out[0] = spawned.pid;
   out[1] = spawned.control;
   for (int i = 0; i < 3; i++) out[2 + i] = spawned.pipes[i];
   out[5] = spawned.channel;
+  out[6] = spawned.sent;
   return Result(info, result);
 }
 

@@ -19,14 +19,20 @@ struct cw_spawned {
     int32_t control;
     int32_t pipes[3]; // our ends; -1 where none was asked for
     int32_t channel;  // likewise
+    int32_t sent;     // bytes of the message that the control socket took
 };
 
-// spawn.c: start the helper with three stdio descriptors (or CW_STDIO_*), a control socket, and
-// where asked for a channel of descriptors.
-int cw_spawn(const char *helper, const int32_t stdio[3], int channel, struct cw_spawned *spawned);
+// spawn.c: start the helper with three stdio descriptors (or CW_STDIO_*), a control socket, in which
+// the message lies already, so that it need not wait for this thread, and where asked for a channel
+// of descriptors.
+int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, size_t size,
+             int channel, struct cw_spawned *spawned);
+// start.c: execute the helper with these descriptors, all above `count` or -1, as 0, 1, …; without
+// environment, and with all signals blocked.
+int cw_start(const char *path, const int *fds, int count, int32_t *pid);
 // The next descriptor on a channel; -EAGAIN when there is none, -EMFILE when there is no room.
 int cw_receive_fd(int channel);
-// Wait for a helper that has closed its control socket, that is, one that is ending.
+// Take the exit status of a helper that is ending: 0 while it has not ended yet.
 int cw_reap(int pid);
 // A sealed copy of a file in memory; the descriptor stays open for the life of the process.
 int cw_seal(const char *path);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -48,40 +47,6 @@ static int open_stdio(int index, int wanted, int *ours) {
     return raised(theirs);
 }
 
-// Signals as a fresh process has them: Node ignores SIGPIPE, and a caller may block others.
-static int set_signals(posix_spawnattr_t *attributes) {
-    sigset_t all;
-    sigset_t none;
-    memset(&all, 0xff, sizeof all);
-    memset(&none, 0, sizeof none);
-    int error = posix_spawnattr_setsigdefault(attributes, &all);
-    if (error == 0) error = posix_spawnattr_setsigmask(attributes, &none);
-    if (error == 0)
-        error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    return error;
-}
-
-// posix_spawn never copies Node's memory, whatever the size of the heap.
-static int spawn(const char *helper, const int fds[5], int32_t *pid) {
-    char *const argv[] = {(char *)"cromwell-init", NULL};
-    char *const envp[] = {NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    pid_t child;
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error != 0) return -error;
-    error = posix_spawnattr_init(&attributes);
-    for (int i = 0; i < 5 && error == 0; i++)
-        if (fds[i] >= 0) error = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-    if (error == 0) error = set_signals(&attributes);
-    if (error == 0) error = posix_spawn(&child, helper, &actions, &attributes, argv, envp);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    if (error != 0) return -error;
-    *pid = child;
-    return 0;
-}
-
 // The child's end of a socket pair, and ours.
 static int open_pair(int type, int32_t *ours) {
     int pair[2];
@@ -92,7 +57,8 @@ static int open_pair(int type, int32_t *ours) {
     return theirs;
 }
 
-int cw_spawn(const char *helper, const int32_t stdio[3], int channel, struct cw_spawned *spawned) {
+int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, size_t size,
+             int channel, struct cw_spawned *spawned) {
     int fds[5] = {-1, -1, -1, -1, -1};
     int error = 0;
     memset(spawned, 0xff, sizeof *spawned);
@@ -106,7 +72,11 @@ int cw_spawn(const char *helper, const int32_t stdio[3], int channel, struct cw_
         fds[i] = open_stdio(i, stdio[i], &spawned->pipes[i]);
         if (fds[i] < 0) error = fds[i];
     }
-    if (error == 0) error = spawn(helper, fds, &spawned->pid);
+    if (error == 0) {
+        ssize_t sent = send(spawned->control, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        spawned->sent = sent < 0 ? 0 : (int32_t)sent; // the rest goes the usual way
+        error = cw_start(helper, fds, 5, &spawned->pid);
+    }
     for (int i = 0; i < 5; i++) close_if(&fds[i]);
     if (error == 0) return 0;
     close_if(&spawned->control);
@@ -139,7 +109,7 @@ int cw_receive_fd(int channel) {
 int cw_reap(int pid) {
     int result;
     do {
-        result = waitpid(pid, NULL, 0);
+        result = waitpid(pid, NULL, WNOHANG);
     } while (result < 0 && errno == EINTR);
     return result < 0 ? -errno : result;
 }

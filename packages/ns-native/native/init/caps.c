@@ -5,34 +5,32 @@
 
 int cw_caps_bound(uint64_t kept, struct cw_fault *fault) {
     for (unsigned long capability = 0; capability < 64; capability++) {
-        long held = sys_prctl(PR_CAPBSET_READ, capability, 0);
-        if (held == -EINVAL) break; // past the last one this kernel knows
-        if (held == 0 || kept >> capability & 1) continue;
-        CW_TRY(fault, "prctl", sys_prctl(PR_CAPBSET_DROP, capability, 0));
+        if (kept >> capability & 1) continue;
+        long error = sys_prctl(PR_CAPBSET_DROP, capability, 0);
+        if (error == -EINVAL) break; // past the last one this kernel knows
+        if (error < 0 && sys_prctl(PR_CAPBSET_READ, capability, 0) != 0)
+            return cw_fail(fault, "prctl", error);
     }
     return 0;
 }
 
-// What can be had: capset refuses bits that the kernel does not know, and, where there is no user
-// namespace of our own, those that the caller was deprived of.
-static uint64_t available_capabilities(void) {
-    uint64_t available = 0;
-    for (unsigned long capability = 0; capability < 64; capability++) {
-        long held = sys_prctl(PR_CAPBSET_READ, capability, 0);
-        if (held == -EINVAL) break; // past the last one this kernel knows
-        if (held == 1) available |= (uint64_t)1 << capability;
-    }
-    return available;
-}
-
 int cw_caps_set(uint64_t kept, struct cw_fault *fault) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    kept &= available_capabilities();
-    struct __user_cap_data_struct data[2] = {
-        {.effective = (uint32_t)kept, .permitted = (uint32_t)kept},
-        {.effective = (uint32_t)(kept >> 32), .permitted = (uint32_t)(kept >> 32)},
-    };
+    struct __user_cap_data_struct data[2];
     CW_TRY(fault, "prctl", sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0));
+    CW_TRY(fault, "capget", sys_capget(&header, data));
+    uint64_t held = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+    // What cannot be had is left out: what the kernel does not know, and, where there is no user
+    // namespace of our own, what the caller was deprived of.
+    for (unsigned long capability = 0; capability < 64; capability++)
+        if (kept >> capability & 1 && !(held >> capability & 1) &&
+            sys_prctl(PR_CAPBSET_READ, capability, 0) == 1)
+            return cw_fail(fault, "capget", -EPERM);
+    kept &= held;
+    for (int half = 0; half < 2; half++) {
+        data[half].effective = data[half].permitted = (uint32_t)(kept >> 32 * half);
+        data[half].inheritable = 0;
+    }
     CW_TRY(fault, "capset", sys_capset(&header, data));
     return 0;
 }

@@ -22,20 +22,23 @@ static int write_map(int proc, int pid, const char *name, const struct cw_id_map
     return cw_proc_write(proc, pid, name, &text, fault);
 }
 
-static int write_directly(const struct cw_config *config, int proc, int pid,
-                          struct cw_fault *fault) {
-    if (config->id_map_kind == CW_ID_MAP_SINGLE) {
-        char deny[] = "deny";
-        struct cw_text text = {.start = deny, .size = sizeof deny, .used = 4};
-        cw_at(fault, CW_STEP_IDMAP_SETGROUPS, CW_NO_INDEX);
-        int error = cw_proc_write(proc, pid, "setgroups", &text, fault);
-        if (error < 0) return error;
-    }
+static int write_maps(const struct cw_config *config, int proc, int pid, struct cw_fault *fault) {
     cw_at(fault, CW_STEP_IDMAP_UID, CW_NO_INDEX);
     int error = write_map(proc, pid, "uid_map", &config->uids, fault);
     if (error < 0) return error;
     cw_at(fault, CW_STEP_IDMAP_GID, CW_NO_INDEX);
     return write_map(proc, pid, "gid_map", &config->gids, fault);
+}
+
+// The caller's /proc is still what /proc is in here.
+int cw_idmap_write_own(const struct cw_config *config, struct cw_fault *fault) {
+    char deny[] = "deny";
+    struct cw_text text = {.start = deny, .size = sizeof deny, .used = 4};
+    CW_AUTO_FD proc = cw_proc_open_outer(fault);
+    if (proc < 0) return proc;
+    cw_at(fault, CW_STEP_IDMAP_SETGROUPS, CW_NO_INDEX);
+    int error = cw_proc_write(proc, 0, "setgroups", &text, fault);
+    return error < 0 ? error : write_maps(config, proc, 0, fault);
 }
 
 // The child's part: newuidmap PID inside outside size ..., with an empty environment.
@@ -129,6 +132,7 @@ static int write_by_mappers(const struct cw_config *config, int pid, struct cw_f
 }
 
 int cw_idmap_write(const struct cw_config *config, int proc, int pid, struct cw_fault *fault) {
+    if (config->id_map_kind == CW_ID_MAP_SINGLE) return 0;
     if (config->id_map_kind == CW_ID_MAP_SUBID) return write_by_mappers(config, pid, fault);
-    return write_directly(config, proc, pid, fault);
+    return write_maps(config, proc, pid, fault);
 }

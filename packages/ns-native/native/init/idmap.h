@@ -5,7 +5,11 @@
 #include "config.h"
 #include "fault.h"
 
-// Write the id maps of the process `pid`, which waits in a new user namespace. `proc` is /proc.
+// In the monitor, for the process `pid`, which waits in a new user namespace: what takes more than
+// the caller's own rights, that is root's, or newuidmap and newgidmap. `proc` is /proc.
 int cw_idmap_write(const struct cw_config *config, int proc, int pid, struct cw_fault *fault);
+
+// In that process itself: the map of a single id.
+int cw_idmap_write_own(const struct cw_config *config, struct cw_fault *fault);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "descriptors.h"
 #include "endpoint.h"
+#include "idmap.h"
 #include "mounts.h"
 #include "packet.h"
 #include "payload.h"
@@ -42,9 +43,11 @@ static int tie_to_monitor(int socket, struct cw_fault *fault) {
 
 static int become_root(const struct cw_config *config, struct cw_fault *fault) {
     if (!(config->namespaces & CLONE_NEWUSER)) return 0;
-    cw_at(fault, CW_STEP_SETID, CW_NO_INDEX);
     // A single id need not be 0 inside: all capabilities come with the namespace, not with the id.
     bool single = config->id_map_kind == CW_ID_MAP_SINGLE;
+    int error = single ? cw_idmap_write_own(config, fault) : 0;
+    if (error < 0) return error;
+    cw_at(fault, CW_STEP_SETID, CW_NO_INDEX);
     if (!single) CW_TRY(fault, "setgroups", sys_setgroups(0, NULL));
     CW_TRY(fault, "setresgid", sys_setresgid(single ? config->gids.ranges[0].inside : 0));
     CW_TRY(fault, "setresuid", sys_setresuid(single ? config->uids.ranges[0].inside : 0));
@@ -124,10 +127,9 @@ static int build_view(const struct cw_config *config, int socket, int *slave,
 static int set_up(const struct cw_config *config, int socket, int *slave, struct cw_fault *fault) {
     int error = wait_for_go(socket, fault);
     if (error < 0) return error;
-    cw_at(fault, CW_STEP_DUMPABLE, CW_NO_INDEX);
-    CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
+    // Until then our /proc files belong to us, which writing an id map takes; nobody is inside yet.
     if ((error = become_root(config, fault)) < 0) return error;
-    // Changing ids may have made us undumpable by another rule, or tied nothing: once more.
+    cw_at(fault, CW_STEP_DUMPABLE, CW_NO_INDEX);
     CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
     if ((error = tie_to_monitor(socket, fault)) < 0) return error;
     if ((error = new_keyring(fault)) < 0) return error;

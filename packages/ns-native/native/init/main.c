@@ -42,6 +42,8 @@ void cw_main(void) {
         sys_exit(125);
     }
     close_all_but_channel();
+    // What the launcher ignores (Node: SIGPIPE, SIGXFSZ) is no business of the program's.
+    for (int signal = 1; signal <= CW_SIGNAL_MAX; signal++) sys_sigdefault(signal);
     sys_fcntl(CW_CONTROL, F_SETFD, FD_CLOEXEC);
     sys_prctl(PR_SET_NAME, (unsigned long)"cromwell-init", 0);
     sys_exit(cw_monitor(CW_CONTROL));

@@ -159,7 +159,6 @@ int cw_payload(const struct cw_config *config, int slave, int parent, struct cw_
         CW_TRY(fault, "prctl", sys_prctl(PR_SET_PDEATHSIG, CW_SIGKILL, 0));
         if (sys_getppid() != parent) return cw_fail(fault, "getppid", -ESRCH);
     }
-    for (int signal = 1; signal <= CW_SIGNAL_MAX; signal++) sys_sigdefault(signal);
     CW_TRY(fault, "rt_sigprocmask", sys_sigmask(CW_SIG_SETMASK, 0));
     cw_at(fault, CW_STEP_CLOSEFDS, CW_NO_INDEX);
     CW_TRY(fault, "close_range", sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));

@@ -275,6 +275,10 @@ static inline long sys_setresgid(unsigned gid) { return CW_CALL3(setresgid, gid,
 static inline long sys_setgroups(size_t count, const uint32_t *groups) {
     return CW_CALL2(setgroups, count, groups);
 }
+static inline long sys_capget(struct __user_cap_header_struct *header,
+                              struct __user_cap_data_struct *data) {
+    return CW_CALL2(capget, header, data);
+}
 static inline long sys_capset(const struct __user_cap_header_struct *header,
                               const struct __user_cap_data_struct *data) {
     return CW_CALL2(capset, header, data);
