@@ -20,7 +20,10 @@ export class MonitorConnection {
   #channel: number | undefined
   #error: NamespaceError | undefined
 
-  constructor({ control, pid, channel }: Omit<Helper, 'pipes' | 'sent'>, listener: MonitorListener) {
+  constructor(
+    { control, pid, channel }: Omit<Helper, 'pipes' | 'sent'>,
+    listener: MonitorListener,
+  ) {
     this.#channel = channel
     this.#socket = new Socket({ fd: control, readable: true, writable: true })
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk, listener))
