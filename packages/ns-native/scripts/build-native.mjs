@@ -83,6 +83,7 @@ function buildAddon() {
   )
   compile(cxx, addon, [
     '-shared -nostdlib -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,now -s',
+    '-Wl,-z,nodelete', // what it knows of the process outlives the workers that loaded it
     ...objects,
   ])
   for (const object of objects) rmSync(object)

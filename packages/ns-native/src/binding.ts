@@ -22,6 +22,8 @@ export interface Binding {
   ): number
   /** The next descriptor that waits on a channel; -EAGAIN when none does. */
   receiveFd(channel: number): number
+  /** The control socket and the pipes of this helper are in good hands. */
+  claim(pid: number): void
   /** 0 while the process has not ended. */
   reap(pid: number): number
   seal(path: Uint8Array): number

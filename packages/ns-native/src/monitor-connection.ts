@@ -30,6 +30,7 @@ export class MonitorConnection {
     // Writing to a monitor that is gone: its end is what counts, and that comes by itself.
     this.#socket.on('error', () => {})
     this.#socket.on('end', () => this.#socket.destroy())
+    loadBinding().claim(pid)
     this.#socket.on('close', () => {
       this.#closeChannel()
       this.#reap(pid, () => listener.onEnd(this.#error))

@@ -24,7 +24,9 @@ Napi::Value Result(const Napi::CallbackInfo& info, int result) {
 Napi::Value Spawn(const Napi::CallbackInfo& info) {
   struct cw_spawned spawned;
   const int32_t* stdio = info[1].As<Napi::Int32Array>().Data();
+  cw_child_sweep();
   int result = cw_spawn(Bytes(info[0]), stdio, Bytes(info[2]), Size(info[2]), Int(info[3]), &spawned);
+  if (result == 0) cw_child_add(spawned.pid, static_cast<napi_env>(info.Env()));
   int32_t* out = info[4].As<Napi::Int32Array>().Data();
   out[0] = spawned.pid;
   out[1] = spawned.control;
@@ -37,6 +39,8 @@ Napi::Value Spawn(const Napi::CallbackInfo& info) {
 Napi::Value ReceiveFd(const Napi::CallbackInfo& info) {
   return Result(info, cw_receive_fd(Int(info[0])));
 }
+
+void Claim(const Napi::CallbackInfo& info) { cw_child_claim(Int(info[0])); }
 
 Napi::Value Reap(const Napi::CallbackInfo& info) { return Result(info, cw_reap(Int(info[0]))); }
 
@@ -66,9 +70,14 @@ Napi::Value TerminalLoad(const Napi::CallbackInfo& info) {
   return Result(info, cw_terminal_load(Int(info[0]), Bytes(info[1]), Size(info[1])));
 }
 
+// A worker that ends, or the process.
+void Orphan(void* env) { cw_child_orphan(env); }
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  napi_add_env_cleanup_hook(env, Orphan, static_cast<napi_env>(env));
   exports.Set("spawn", Napi::Function::New<Spawn>(env));
   exports.Set("receiveFd", Napi::Function::New<ReceiveFd>(env));
+  exports.Set("claim", Napi::Function::New<Claim>(env));
   exports.Set("reap", Napi::Function::New<Reap>(env));
   exports.Set("seal", Napi::Function::New<Seal>(env));
   exports.Set("mknod", Napi::Function::New<Mknod>(env));

@@ -32,10 +32,19 @@ int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, si
 int cw_start(const char *path, const int *fds, int count, int32_t *pid);
 // The next descriptor on a channel; -EAGAIN when there is none, -EMFILE when there is no room.
 int cw_receive_fd(int channel);
-// Take the exit status of a helper that is ending: 0 while it has not ended yet.
-int cw_reap(int pid);
 // A sealed copy of a file in memory; the descriptor stays open for the life of the process.
 int cw_seal(const char *path);
+
+// reap.c: who has been started and is to be waited for; `owner` is the JavaScript environment.
+void cw_child_add(int pid, const void *owner);
+// The helper's end shows on its control socket from now on, and the other way round.
+void cw_child_claim(int pid);
+// The owner is ending: its children are anybody's.
+void cw_child_orphan(const void *owner);
+// Take the exit statuses of orphans that have ended.
+void cw_child_sweep(void);
+// Take the exit status of a helper that is ending: 0 while it has not ended yet.
+int cw_reap(int pid);
 
 // fs.c: what node:fs lacks.
 int cw_mknod(const char *path, uint32_t mode, uint32_t device);

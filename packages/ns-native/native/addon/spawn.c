@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef MFD_EXEC
@@ -104,14 +103,6 @@ int cw_receive_fd(int channel) {
     int fd;
     memcpy(&fd, CMSG_DATA(header), sizeof fd);
     return fd;
-}
-
-int cw_reap(int pid) {
-    int result;
-    do {
-        result = waitpid(pid, NULL, WNOHANG);
-    } while (result < 0 && errno == EINTR);
-    return result < 0 ? -errno : result;
 }
 
 static int copy(int from, int to) {

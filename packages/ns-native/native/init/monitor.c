@@ -10,6 +10,7 @@
 #include "idmap.h"
 #include "init.h"
 #include "packet.h"
+#include "parent.h"
 #include "procfs.h"
 #include "pty.h"
 #include "remove-tree.h"
@@ -71,6 +72,7 @@ static int name_ids(struct cw_monitor *m) {
 
 static int start(struct cw_monitor *m) {
     int error = read_config(m);
+    if (error == 0 && !m->detached) cw_parent_watch(m);
     if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
     if (error == 0) error = clone_init(m);
     if (error < 0) return error;
@@ -93,10 +95,13 @@ static void send_signal(struct cw_monitor *m, int signal) {
         cw_packet_send(m->socket, CW_PACKET_SIGNAL, signal);
 }
 
-static void lose_control(struct cw_monitor *m) {
+static void lose_control(struct cw_monitor *m, int why) {
     cw_unwatch(m, m->control);
     cw_close(&m->control);
-    if (!m->detached || !m->started) cw_monitor_kill(m);
+    // A worker thread of Node that ends closes its sockets, too. Before the start nobody would ever
+    // know of the container.
+    bool wanted = m->detached || (why == -EPIPE && cw_parent_lives(m));
+    if (!m->started || !wanted) cw_monitor_kill(m);
 }
 
 static void obey(struct cw_monitor *m, const struct cw_command *command) {
@@ -106,6 +111,7 @@ static void obey(struct cw_monitor *m, const struct cw_command *command) {
         break;
     case CW_RECORD_DETACH:
         m->detached = true;
+        cw_parent_forget(m);
         break;
     case CW_RECORD_RESIZE:
         if (m->relay.master >= 0)
@@ -122,7 +128,7 @@ static void obey_node(struct cw_monitor *m, int fd, short revents) {
     int taken;
     (void)revents;
     while ((taken = cw_command_read(fd, &m->commands, &command)) > 0) obey(m, &command);
-    if (taken < 0) lose_control(m);
+    if (taken < 0) lose_control(m, taken);
 }
 
 static void hear_init(struct cw_monitor *m) {
@@ -271,7 +277,7 @@ static int begin(struct cw_monitor *m) {
 
 int cw_monitor(int control) {
     struct cw_monitor m = {.control = control, .channel = -1, .socket = -1, .pidfd = -1,
-                           .user_ns = -1};
+                           .parent = -1, .user_ns = -1};
     m.relay.terminal = -1;
     for (unsigned i = 0; i < CW_WATCHES_MAX; i++) m.watches[i].fd = -1;
     m.faulted = begin(&m) < 0 || start(&m) < 0;

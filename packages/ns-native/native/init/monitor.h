@@ -34,6 +34,7 @@ struct cw_monitor {
     int channel; // of descriptors to Node; -1 without
     int socket;  // to init
     int pidfd;
+    int parent;      // pidfd of Node, whose death is the container's; -1 when it is not
     int user_ns;     // init's, for the removal; -1 without
     int pid;
     int status;      // the payload's, or init's own when that died first

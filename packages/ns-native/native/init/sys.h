@@ -43,6 +43,7 @@
 #define CW_SO_TYPE 3
 #define CW_SO_ERROR 4
 #define CW_SO_DOMAIN 39
+#define CW_SO_PEERCRED 17
 #define CW_SCM_RIGHTS 1
 #define CW_MSG_DONTWAIT 0x40
 #define CW_MSG_PEEK 0x2
@@ -78,6 +79,13 @@ struct cw_message_header {
     void *control;
     size_t control_length;
     unsigned flags;
+};
+
+// Who made a unix socket, or connected to it: struct ucred of the C library.
+struct cw_peer {
+    int pid;
+    unsigned uid;
+    unsigned gid;
 };
 
 struct cw_control_header {
@@ -261,6 +269,7 @@ static inline long sys_setsid(void) { return CW_CALL0(setsid); }
 static inline long sys_prctl(int option, unsigned long a, unsigned long b) {
     return CW_CALL5(prctl, option, a, b, 0, 0);
 }
+static inline long sys_pidfd_open(int pid) { return CW_CALL2(pidfd_open, pid, 0); }
 static inline long sys_pidfd_send_signal(int pidfd, int signal) {
     return CW_CALL4(pidfd_send_signal, pidfd, signal, 0, 0);
 }
@@ -326,6 +335,10 @@ static inline long sys_connect(int fd, const void *address, int size) {
 }
 static inline long sys_getsockname(int fd, void *address, int *size) {
     return CW_CALL3(getsockname, fd, address, size);
+}
+static inline long sys_peer(int fd, struct cw_peer *peer) {
+    int size = sizeof *peer;
+    return CW_CALL5(getsockopt, fd, CW_SOL_SOCKET, CW_SO_PEERCRED, peer, &size);
 }
 static inline long sys_send(int fd, const void *data, size_t size, int flags) {
     return CW_CALL6(sendto, fd, data, size, flags | CW_MSG_NOSIGNAL, 0, 0);
