@@ -103,6 +103,12 @@ function checkRoot(
   check(ns.has('mount') || !changesMounts, '/mounts', 'needs the mount namespace')
   if (root === undefined) return
   check(ns.has('mount'), '/root', 'needs the mount namespace')
+  if (root.tmpfs !== undefined) {
+    check(root.path === undefined, '/root', 'has a path and a tmpfs, which are two roots')
+    check(root.overlay === undefined, '/root', 'has an overlay and a tmpfs, which are two roots')
+    checkTmpfs(root.tmpfs, '/root/tmpfs')
+    return
+  }
   checkPath(root.path, '/root/path')
   if (root.overlay !== undefined) checkOverlay(root.overlay, '/root/overlay', LOWER_DIRS_MAX)
 }
@@ -120,10 +126,9 @@ function checkMount(mount: Mount, pointer: string, namespaces: Set<string>): voi
   check(mount.type in MOUNT_KINDS, `${pointer}/type`, `unknown mount type ${show(mount.type)}`)
   checkPath(mount.destination, `${pointer}/destination`)
   if (mount.type === 'bind') checkPath(mount.source, `${pointer}/source`)
-  if (mount.type === 'tmpfs') {
-    if (mount.sizeBytes !== undefined) checkInteger(mount.sizeBytes, `${pointer}/sizeBytes`)
-    if (mount.mode !== undefined) checkInteger(mount.mode, `${pointer}/mode`, 0o7777)
-  }
+  if (mount.type === 'tmpfs') checkTmpfs(mount, pointer)
+  if (mount.type === 'file') checkFile(mount, pointer)
+  if (mount.type === 'symlink') checkLink(mount.target, `${pointer}/target`)
   if (mount.type === 'overlay') checkOverlay(mount, pointer, MOUNT_LOWER_DIRS_MAX)
   if (mount.type === 'mqueue') {
     check(namespaces.has('ipc'), pointer, 'mqueue needs the ipc namespace')
@@ -131,6 +136,24 @@ function checkMount(mount: Mount, pointer: string, namespaces: Set<string>): voi
   if (mount.type !== 'dev') return
   check(mount.destination === '/dev', `${pointer}/destination`, 'must be /dev')
   if (mount.shmSizeBytes !== undefined) checkInteger(mount.shmSizeBytes, `${pointer}/shmSizeBytes`)
+}
+
+function checkTmpfs(tmpfs: { sizeBytes?: number; mode?: number }, pointer: string): void {
+  if (tmpfs.sizeBytes !== undefined) checkInteger(tmpfs.sizeBytes, `${pointer}/sizeBytes`)
+  if (tmpfs.mode !== undefined) checkInteger(tmpfs.mode, `${pointer}/mode`, 0o7777)
+}
+
+function checkFile(file: Extract<Mount, { type: 'file' }>, pointer: string): void {
+  const { content, mode } = file
+  const isContent = typeof content === 'string' || content instanceof Uint8Array
+  check(isContent, `${pointer}/content`, 'must be a string or bytes')
+  if (mode !== undefined) checkInteger(mode, `${pointer}/mode`, 0o7777)
+}
+
+function checkLink(target: string, pointer: string): void {
+  checkText(target, pointer)
+  const bytes = Buffer.byteLength(target)
+  check(bytes >= 1 && bytes <= PATH_MAX_BYTES, pointer, `must have 1 to ${PATH_MAX_BYTES} bytes`)
 }
 
 function checkProcess(program: ProcessSpec): void {

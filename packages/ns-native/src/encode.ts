@@ -6,6 +6,7 @@ import type {
   Mount,
   NamespaceType,
   ProcessSpec,
+  TmpfsRoot,
 } from './launch-spec.ts'
 import { encodeEndpoint } from './network/endpoint.ts'
 import { encodeMessage, RECORD, type WireRecord } from './records.ts'
@@ -32,9 +33,13 @@ export const MOUNT_KINDS: Record<Mount['type'], number> = {
   cgroup: 5,
   dev: 6,
   overlay: 7,
+  file: 8,
+  devpts: 9,
+  symlink: 10,
 }
 
 const MODE_DEFAULT = 0xffffffff
+const MOUNT_FLAGS = { readonly: 1, nosuid: 2, nodev: 4, noexec: 8, volatile: 16, topOnly: 32 }
 const PROCESS_FLAGS = { noNewPrivileges: 1, detached: 2, rootReadonly: 4, overlayVolatile: 8 }
 
 /** The configuration message for a spec that `checkSpec` has accepted. */
@@ -46,6 +51,7 @@ export function encodeLaunch(spec: LaunchSpec, detached: boolean): Buffer {
     ...(spec.idMapping === undefined ? [] : encodeIdMapping(spec.idMapping)),
     ...texts(RECORD.HOSTNAME, spec.hostname),
     ...texts(RECORD.ROOT, root?.path),
+    ...(root?.tmpfs === undefined ? [] : [encodeRootTmpfs(root.tmpfs)]),
     ...texts(RECORD.OVERLAY_LOWER, ...(root?.overlay?.lowerDirs ?? [])),
     ...texts(RECORD.OVERLAY_UPPER, root?.overlay?.upperDir),
     ...texts(RECORD.OVERLAY_WORK, root?.overlay?.workDir),
@@ -110,28 +116,46 @@ function encodeIdMapping(plan: IdMappingPlan): WireRecord[] {
   ]
 }
 
+function encodeRootTmpfs({ sizeBytes, mode }: TmpfsRoot['tmpfs']): WireRecord {
+  const payload = Buffer.concat([u64(sizeBytes ?? 0), u32(mode ?? 0o755, 0)])
+  return { type: RECORD.ROOT_TMPFS, payload }
+}
+
 function encodeMount(mount: Mount): WireRecord {
-  const flags =
-    mount.type === 'dev'
-      ? 0
-      : (mount.readonly ? 1 : 0) |
-        (mount.nosuid ? 2 : 0) |
-        (mount.nodev ? 4 : 0) |
-        (mount.noexec ? 8 : 0) |
-        (mount.type === 'overlay' && mount.volatile ? 16 : 0)
-  const mode = mount.type === 'tmpfs' ? (mount.mode ?? MODE_DEFAULT) : MODE_DEFAULT
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(BigInt(sizeOf(mount)))
-  const source = mount.type === 'bind' ? mount.source : ''
-  const layers = mount.type === 'overlay' ? [mount.upperDir, mount.workDir, ...mount.lowerDirs] : []
+  const texts = [sourceOf(mount), mount.destination]
+  if (mount.type === 'overlay') texts.push(mount.upperDir, mount.workDir, ...mount.lowerDirs)
   return {
     type: RECORD.MOUNT,
     payload: Buffer.concat([
-      u32(MOUNT_KINDS[mount.type], flags, mode, 0),
-      bytes,
-      Buffer.from([source, mount.destination, ...layers].map((text) => `${text}\0`).join('')),
+      u32(MOUNT_KINDS[mount.type], flagsOf(mount), modeOf(mount), 0),
+      u64(sizeOf(mount)),
+      Buffer.from(texts.map((text) => `${text}\0`).join('')),
+      ...(mount.type === 'file' ? [Buffer.from(mount.content)] : []),
     ]),
   }
+}
+
+function sourceOf(mount: Mount): string {
+  if (mount.type === 'bind') return mount.source
+  return mount.type === 'symlink' ? mount.target : ''
+}
+
+function flagsOf(mount: Mount): number {
+  if (mount.type === 'dev' || mount.type === 'symlink') return 0
+  const { readonly = mount.type === 'file' } = mount
+  return (
+    (readonly ? MOUNT_FLAGS.readonly : 0) |
+    (mount.nosuid ? MOUNT_FLAGS.nosuid : 0) |
+    (mount.nodev ? MOUNT_FLAGS.nodev : 0) |
+    (mount.noexec ? MOUNT_FLAGS.noexec : 0) |
+    (mount.type === 'overlay' && mount.volatile ? MOUNT_FLAGS.volatile : 0) |
+    (mount.type === 'bind' && mount.recursive === false ? MOUNT_FLAGS.topOnly : 0)
+  )
+}
+
+function modeOf(mount: Mount): number {
+  if (mount.type === 'file') return mount.mode ?? 0o644
+  return mount.type === 'tmpfs' ? (mount.mode ?? MODE_DEFAULT) : MODE_DEFAULT
 }
 
 function sizeOf(mount: Mount): number {
@@ -174,6 +198,12 @@ function u32(...values: number[]): Buffer {
   values.forEach((value, index) => {
     bytes.writeUInt32LE(value >>> 0, 4 * index)
   })
+  return bytes
+}
+
+function u64(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64LE(BigInt(value))
   return bytes
 }
 

@@ -36,7 +36,7 @@ const faults = [
   ['socket', 'EPERM', '1', 'net.lo'],
   ['mount', 'EPERM', '1', 'mnt.propagation'],
   ['mount', 'EINVAL', '2', 'root.overlay'],
-  ['fsopen', 'EPERM', '1', 'mnt'],
+  ['fsopen', 'ENOMEM', '2', 'mnt'],
   ['move_mount', 'EBUSY', '1', 'mnt'],
   ['fchdir', 'EIO', '1', 'root.pivot'],
   ['pivot_root', 'EINVAL', '1', 'root.pivot'],

@@ -19,6 +19,7 @@ export {
 export type { Facility, FacilityName } from './facility.ts'
 export type { StdioTarget } from './helper.ts'
 export { checkHost, type HostCheckOptions } from './host-check.ts'
+export { HOST_ETC, type HostSystemOptions, hostSystemMounts } from './host-system.ts'
 export {
   hostIdOf,
   type IdMappingFacts,
@@ -27,6 +28,7 @@ export {
 } from './id-mapping.ts'
 export { type LaunchOptions, launch } from './launch.ts'
 export type {
+  DirectoryRoot,
   IdMapping,
   IdMappingPlan,
   InnerAddress,
@@ -39,6 +41,7 @@ export type {
   OverlaySpec,
   ProcessSpec,
   RootSpec,
+  TmpfsRoot,
 } from './launch-spec.ts'
 export { type NativeFs, nativeFs } from './native-fs.ts'
 export type { ContainerNetwork } from './network/container-network.ts'
@@ -47,6 +50,7 @@ export { defaultSeccomp } from './seccomp/default-filter.ts'
 export type { DefaultSeccompOptions } from './seccomp/default-profile.ts'
 export { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './seccomp/interpret.ts'
 export type { SeccompAction, SeccompArch } from './seccomp/profile.ts'
+export { isSensitiveSocket, sensitiveSocketsBelow } from './sensitive-sockets.ts'
 export { type MappedProcess, type SpawnMappedOptions, spawnMapped } from './spawn-mapped.ts'
 export { STEPS, type Step } from './steps.ts'
 export { type TerminalState, terminal } from './terminal.ts'

@@ -66,12 +66,25 @@ export interface IdMappingPlan {
 }
 
 /** Where the new root comes from. */
-export interface RootSpec {
+export type RootSpec = DirectoryRoot | TmpfsRoot
+
+/** A root that is a directory of the host, or an overlay of several. */
+export interface DirectoryRoot {
   /** An existing directory: the root itself, or the mount point of `overlay`. Absolute. */
   path: string
   overlay?: OverlaySpec
   /** Make the root mount read-only once everything is mounted. */
   readonly?: boolean
+  tmpfs?: undefined
+}
+
+/** A root of nothing: an empty tmpfs in which the mounts are made. No directory of the host is needed. */
+export interface TmpfsRoot {
+  /** `mode` is 0o755 unless given, `sizeBytes` half of the memory. */
+  tmpfs: { sizeBytes?: number; mode?: number }
+  readonly?: boolean
+  path?: undefined
+  overlay?: undefined
 }
 
 /** An overlay mount (always with `userxattr`). */
@@ -94,8 +107,19 @@ export interface MountFlags {
 
 /** One mount; `destination` is resolved inside the root, and created when missing. */
 export type Mount =
-  /** A directory or file of the host, with everything mounted below it. */
-  | (MountFlags & { type: 'bind'; source: string; destination: string })
+  /**
+   * A directory or file of the host, with everything mounted below it unless `recursive` is false.
+   * (A user namespace may not leave out what is mounted below: EINVAL, where there is something.)
+   * `readonly` is for what is mounted below, too.
+   */
+  | (MountFlags & {
+      type: 'bind'
+      source: string
+      destination: string
+      recursive?: boolean
+      /** Let the host's cgroup tree be written to through this bind of /sys or a part of it (CVE-2023-25809). */
+      hostCgroups?: boolean
+    })
   | (MountFlags & { type: 'tmpfs'; destination: string; sizeBytes?: number; mode?: number })
   /** An overlay beside the root's own. */
   | (MountFlags & OverlaySpec & { type: 'overlay'; destination: string })
@@ -107,6 +131,20 @@ export type Mount =
   | (MountFlags & { type: 'cgroup'; destination: string })
   /** A minimal /dev: tmpfs with null zero full random urandom tty, the usual links, pts, shm, mqueue (the last with an own `ipc` namespace). */
   | { type: 'dev'; destination: '/dev'; shmSizeBytes?: number }
+  /** Pseudo-terminals of its own, with a ptmx; `dev` has them already. */
+  | (MountFlags & { type: 'devpts'; destination: string })
+  /**
+   * A file with this content and nothing else behind it: it never touches the host's disk. Read-only
+   * unless `readonly` is false; what is then written is lost. Up to 16 MB with all of the spec. `mode` is 0o644 unless given.
+   */
+  | (MountFlags & {
+      type: 'file'
+      destination: string
+      content: string | Uint8Array
+      mode?: number
+    })
+  /** A symbolic link (made in the root, not mounted). One that says the same may be there, nothing else. */
+  | { type: 'symlink'; destination: string; target: string }
 
 /** The contained process itself. */
 export interface ProcessSpec {

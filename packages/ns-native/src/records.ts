@@ -36,6 +36,7 @@ export const RECORD = {
   LOG_PATH: 23,
   EXIT_PATH: 24,
   REMOVE: 25,
+  ROOT_TMPFS: 32,
   CHANNEL: 44,
   LISTEN: 45,
   SIGNAL: 64,

@@ -139,9 +139,15 @@ function mountRefused(failure: Failure): string | undefined {
   if (errno === ELOOP) {
     return 'the image has a symbolic link where /proc, /sys or /dev belongs, which is never followed'
   }
+  if (mountType === 'symlink' && errno === constants.errno.EEXIST) {
+    return 'something else is there already'
+  }
   if (mountType === 'bind' && errno === ENOENT) return 'the source must exist on the host'
   if (mountType === 'bind' && errno === EINVAL) {
-    return 'a directory can only be bound to a directory, and a file only to a file'
+    return (
+      'a directory can only be bound to a directory, and a file only to a file; and with recursive: ' +
+      'false, nothing may be mounted below the source'
+    )
   }
   if (errno !== EPERM && errno !== EACCES) return undefined
   if (mountType === 'proc') {

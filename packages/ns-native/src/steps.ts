@@ -23,6 +23,7 @@ export const STEPS = [
   'mnt.propagation',
   'root.overlay',
   'root.bind',
+  'root.tmpfs',
   'root.open',
   'mnt',
   'mask',

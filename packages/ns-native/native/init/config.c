@@ -116,6 +116,12 @@ static int add_layers(const uint8_t *texts, size_t left, struct cw_mount *mount)
     return (mount->kind == CW_MOUNT_OVERLAY) == (mount->layer_count >= 3) ? 0 : -EINVAL;
 }
 
+// What comes before the destination: the path outside of a bind, the text of a link.
+static bool is_source_of(uint32_t kind, const char *source) {
+    if (kind == CW_MOUNT_BIND) return source[0] == '/';
+    return (kind == CW_MOUNT_SYMLINK) == (source[0] != '\0');
+}
+
 static int add_mount(const struct record *record, struct cw_config *config) {
     if (record->length < 24 + 2) return -EINVAL;
     struct cw_mount *mount = &config->mounts[config->mount_count++];
@@ -123,17 +129,23 @@ static int add_mount(const struct record *record, struct cw_config *config) {
     mount->flags = u32_at(record->payload + 4);
     mount->mode = u32_at(record->payload + 8);
     mount->size = u64_at(record->payload + 16);
-    if (u32_at(record->payload + 12) != 0 || mount->kind > CW_MOUNT_OVERLAY) return -EINVAL;
+    if (u32_at(record->payload + 12) != 0 || mount->kind > CW_MOUNT_SYMLINK) return -EINVAL;
     uint32_t known = CW_MOUNT_FLAG_READONLY | CW_MOUNT_FLAG_NOSUID | CW_MOUNT_FLAG_NODEV |
                      CW_MOUNT_FLAG_NOEXEC;
     if (mount->kind == CW_MOUNT_OVERLAY) known |= CW_MOUNT_FLAG_VOLATILE;
+    if (mount->kind == CW_MOUNT_BIND) known |= CW_MOUNT_FLAG_TOP_ONLY;
     if (mount->flags & ~known) return -EINVAL;
     const uint8_t *texts = record->payload + 24;
     size_t left = record->length - 24;
     mount->source = next_text(&texts, &left);
     mount->destination = next_text(&texts, &left);
     if (mount->destination == NULL || mount->destination[0] != '/') return -EINVAL;
-    if ((mount->kind == CW_MOUNT_BIND) != (mount->source[0] == '/')) return -EINVAL;
+    if (!is_source_of(mount->kind, mount->source)) return -EINVAL;
+    if (mount->kind == CW_MOUNT_FILE) {
+        mount->content = texts;
+        mount->content_size = left;
+        return mount->mode > 07777 ? -EINVAL : 0;
+    }
     return left > 0 || mount->kind == CW_MOUNT_OVERLAY ? add_layers(texts, left, mount) : 0;
 }
 
@@ -144,6 +156,15 @@ int cw_endpoint_decode(const uint8_t *data, size_t length, struct cw_endpoint *e
     for (size_t i = 4; i < sizeof endpoint->address; i++)
         if (endpoint->address[i] != 0) return -EINVAL;
     return endpoint->version == 4 ? 0 : -EINVAL;
+}
+
+static int set_root_tmpfs(const struct record *record, struct cw_config *config) {
+    if (record->length != 16 || config->root_tmpfs || u32_at(record->payload + 12) != 0)
+        return -EINVAL;
+    config->root_tmpfs = true;
+    config->root_size = u64_at(record->payload);
+    config->root_mode = u32_at(record->payload + 8);
+    return 0;
 }
 
 static int set_process(const struct record *record, struct cw_config *config) {
@@ -180,6 +201,8 @@ static int decode(const struct record *r, struct cw_config *c) {
         return one_text(r, &c->hostname);
     case CW_RECORD_ROOT:
         return one_text(r, &c->root);
+    case CW_RECORD_ROOT_TMPFS:
+        return set_root_tmpfs(r, c);
     case CW_RECORD_OVERLAY_LOWER:
         return add_text(r, &c->lower);
     case CW_RECORD_OVERLAY_UPPER:
@@ -270,7 +293,7 @@ static bool all_absolute(const struct cw_strings *paths) {
 static bool has_its_namespaces(const struct cw_config *c) {
     uint32_t known = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
                      CLONE_NEWUTS | CLONE_NEWCGROUP;
-    bool mounts = c->root != NULL || c->mount_count > 0 || c->masked.count > 0 ||
+    bool mounts = c->root != NULL || c->root_tmpfs || c->mount_count > 0 || c->masked.count > 0 ||
                   c->readonly.count > 0;
     bool maps = c->uids.count > 0 && c->gids.count > 0;
     return (c->namespaces & ~known) == 0 && (!mounts || c->namespaces & CLONE_NEWNS) &&
@@ -286,7 +309,8 @@ static bool is_complete(const struct cw_config *c, const uint32_t *counts) {
            c->arguments.count > 0 && c->cwd != NULL && has_its_namespaces(c) &&
            c->uids.count <= CW_ID_RANGES_MAX && c->gids.count <= CW_ID_RANGES_MAX &&
            overlay == (c->upper != NULL) && overlay == (c->work != NULL) &&
-           !(overlay && c->root == NULL) && (c->listener_count == 0 || c->channel) && is_absolute(c->cwd) && is_absolute(c->root) &&
+           !(overlay && c->root == NULL) && !(c->root_tmpfs && c->root != NULL) &&
+           (c->listener_count == 0 || c->channel) && is_absolute(c->cwd) && is_absolute(c->root) &&
            is_absolute(c->upper) && is_absolute(c->work) && is_absolute(c->newuidmap) &&
            is_absolute(c->newgidmap) && is_absolute(c->log_path) && is_absolute(c->exit_path) &&
            all_absolute(&c->lower) && all_absolute(&c->masked) && all_absolute(&c->readonly) &&

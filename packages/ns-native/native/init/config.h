@@ -27,6 +27,8 @@ struct cw_mount {
     uint64_t size;
     const char *source;
     const char *destination;
+    const uint8_t *content; // of a file
+    size_t content_size;
     const char *layers; // of an overlay, one string after the other: upper, work, lower ones
     uint32_t layer_count;
 };
@@ -53,6 +55,9 @@ struct cw_config {
     const char *newgidmap;
     const char *hostname;
     const char *root;
+    bool root_tmpfs; // instead of `root`
+    uint64_t root_size;
+    uint32_t root_mode;
     struct cw_strings lower;
     const char *upper;
     const char *work;

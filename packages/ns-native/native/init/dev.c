@@ -22,77 +22,78 @@ static const struct link {
 
 #define CW_DEV_ATTRIBUTES (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
-static int bind_device(int dev, const struct device *device, struct cw_fault *fault) {
-    const char *name = cw_last_component(device->path);
-    CW_AUTO_FD source = cw_device_open(device->path, device->major, device->minor, fault);
-    if (source < 0) return source;
-    CW_TRY(fault, "mknodat", sys_mknodat(dev, name, S_IFREG | 0666));
-    CW_AUTO_FD target = (int)CW_TRY(
-        fault, "open", sys_openat(dev, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0));
-    return cw_mount_bind(source, target, 0, 0, fault);
+// The names are safe to use: nobody else can see this tmpfs yet.
+static int bind_device(struct cw_mounted *mounted, int dev, const struct device *device,
+                       struct cw_fault *fault) {
+    struct cw_place place = {.directory = dev, .name = cw_last_component(device->path)};
+    CW_AUTO_FD source =
+        (int)CW_TRY(fault, "open_tree",
+                    cw_bind_open(mounted, AT_FDCWD, device->path, AT_SYMLINK_NOFOLLOW));
+    int error = cw_device_check(source, device->major, device->minor, fault);
+    if (error < 0) return error;
+    CW_TRY(fault, "mknodat", sys_mknodat(dev, place.name, S_IFREG | 0666));
+    return cw_bind_attach(mounted, &source, 0, 0, place, fault);
 }
 
-static int make_directory(int dev, const char *name, struct cw_fault *fault) {
-    CW_TRY(fault, "mkdirat", sys_mkdirat(dev, name, 0755));
-    return (int)CW_TRY(fault, "open",
-                       sys_openat(dev, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0));
-}
-
-static int mount_pts(int dev, struct cw_fault *fault) {
+int cw_mount_pts(struct cw_mounted *mounted, unsigned attributes, struct cw_place place,
+                 struct cw_fault *fault) {
     static const struct cw_option with_tty_group[] = {
         {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {0}};
     static const struct cw_option without_group[] = {
         {"ptmxmode", "0666"}, {"mode", "0620"}, {0}};
-    CW_AUTO_FD target = make_directory(dev, "pts", fault);
-    if (target < 0) return target;
-    int mount = cw_mount_fresh("devpts", with_tty_group, CW_DEV_ATTRIBUTES, target, fault);
+    attributes |= CW_DEV_ATTRIBUTES;
+    int mount = cw_mount_fresh(mounted, "devpts", with_tty_group, attributes, place, fault);
     // EINVAL: group 5 is not mapped in this user namespace.
     if (mount == -EINVAL)
-        mount = cw_mount_fresh("devpts", without_group, CW_DEV_ATTRIBUTES, target, fault);
+        mount = cw_mount_fresh(mounted, "devpts", without_group, attributes, place, fault);
     return mount;
 }
 
-static int mount_shm(int dev, uint64_t size, struct cw_fault *fault) {
-    char digits[24];
-    struct cw_text text = CW_TEXT(digits);
-    cw_text_add_number(&text, size != 0 ? size : 65536 * 1024, 1);
-    const struct cw_option options[] = {{"mode", "1777"}, {"size", digits}, {0}};
-    CW_AUTO_FD target = make_directory(dev, "shm", fault);
-    if (target < 0) return target;
+static int add_pts(struct cw_mounted *mounted, int dev, struct cw_fault *fault) {
+    struct cw_place place = {.directory = dev, .name = "pts"};
+    CW_TRY(fault, "mkdirat", sys_mkdirat(dev, place.name, 0755));
+    mounted->pts = cw_mount_pts(mounted, 0, place, fault);
+    return mounted->pts < 0 ? mounted->pts : 0;
+}
+
+static int add_shm(struct cw_mounted *mounted, int dev, uint64_t size, struct cw_fault *fault) {
+    struct cw_place place = {.directory = dev, .name = "shm"};
+    CW_TRY(fault, "mkdirat", sys_mkdirat(dev, place.name, 0755));
     CW_AUTO_FD mount =
-        cw_mount_fresh("tmpfs", options, CW_DEV_ATTRIBUTES | MOUNT_ATTR_NODEV, target, fault);
+        cw_mount_tmpfs(mounted, size != 0 ? size : 65536 * 1024, 01777,
+                       CW_DEV_ATTRIBUTES | MOUNT_ATTR_NODEV, place, fault);
     return mount < 0 ? mount : 0;
 }
 
-static int mount_mqueue(int dev, struct cw_fault *fault) {
-    CW_AUTO_FD target = make_directory(dev, "mqueue", fault);
-    if (target < 0) return target;
-    CW_AUTO_FD mount =
-        cw_mount_fresh("mqueue", NULL, CW_DEV_ATTRIBUTES | MOUNT_ATTR_NODEV, target, fault);
+static int add_mqueue(struct cw_mounted *mounted, int dev, struct cw_fault *fault) {
+    struct cw_place place = {.directory = dev, .name = "mqueue"};
+    CW_TRY(fault, "mkdirat", sys_mkdirat(dev, place.name, 0755));
+    CW_AUTO_FD mount = cw_mount_fresh(mounted, "mqueue", NULL, CW_DEV_ATTRIBUTES | MOUNT_ATTR_NODEV,
+                                      place, fault);
     return mount < 0 ? mount : 0;
 }
 
 static int fill(const struct cw_config *config, const struct cw_mount *mount, int dev,
                 struct cw_mounted *mounted, struct cw_fault *fault) {
     for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
-        int error = bind_device(dev, &devices[i], fault);
+        int error = bind_device(mounted, dev, &devices[i], fault);
         if (error < 0) return error;
     }
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         CW_TRY(fault, "symlinkat", sys_symlinkat(links[i].text, dev, links[i].name));
-    mounted->pts = mount_pts(dev, fault);
-    if (mounted->pts < 0) return mounted->pts;
-    int error = mount_shm(dev, mount->size, fault);
-    if (error == 0 && config->namespaces & CLONE_NEWIPC) error = mount_mqueue(dev, fault);
+    int error = add_pts(mounted, dev, fault);
+    if (error == 0) error = add_shm(mounted, dev, mount->size, fault);
+    if (error == 0 && config->namespaces & CLONE_NEWIPC) error = add_mqueue(mounted, dev, fault);
     return error;
 }
 
 int cw_mount_dev(const struct cw_config *config, const struct cw_mount *mount, int target,
                  struct cw_mounted *mounted, struct cw_fault *fault) {
     static const struct cw_option options[] = {{"mode", "755"}, {"size", "65536k"}, {0}};
+    struct cw_place place = {.directory = target, .name = ""};
     unsigned old_mask = (unsigned)sys_umask(0);
-    CW_AUTO_FD dev =
-        cw_mount_fresh("tmpfs", options, CW_DEV_ATTRIBUTES | MOUNT_ATTR_STRICTATIME, target, fault);
+    CW_AUTO_FD dev = cw_mount_fresh(mounted, "tmpfs", options,
+                                    CW_DEV_ATTRIBUTES | MOUNT_ATTR_STRICTATIME, place, fault);
     int error = dev < 0 ? dev : fill(config, mount, dev, mounted, fault);
     sys_umask(old_mask);
     return error;

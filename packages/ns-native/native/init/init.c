@@ -89,7 +89,7 @@ static int listen_for_node(const struct cw_config *config, int socket, struct cw
     return 0;
 }
 
-static int open_pty(const struct cw_config *config, const struct cw_mounted *mounted, int socket,
+static int open_pty(const struct cw_config *config, struct cw_mounted *mounted, int socket,
                     int *slave, struct cw_fault *fault) {
     int pair[2] = {-1, -1};
     int error = cw_pty_open(config, mounted, pair, fault);
@@ -104,23 +104,25 @@ static int open_pty(const struct cw_config *config, const struct cw_mounted *mou
 
 static int build_view(const struct cw_config *config, int socket, int *slave,
                       struct cw_fault *fault) {
-    struct cw_mounted mounted = {.root = -1, .pts = -1};
+    struct cw_mounted mounted = {.root = -1, .pts = -1, .stage = -1, .descriptors = -1};
     // Targets are made with the modes asked for; the payload sets its own mask.
     sys_umask(0022);
     if (config->namespaces & CLONE_NEWNS) {
         cw_at(fault, CW_STEP_MNT_PROPAGATION, CW_NO_INDEX);
         CW_TRY(fault, "mount", sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
     }
-    mounted.root = cw_root_mount(config, fault);
-    if (mounted.root < 0) return mounted.root;
-    int error = cw_mounts(config, &mounted, fault);
-    if (error == 0) error = cw_masks(config, mounted.root, fault);
-    if (error == 0) error = cw_readonly_paths(config, mounted.root, fault);
+    int error = cw_mounts_open(config, &mounted, fault);
+    if (error == 0) error = cw_root_mount(config, &mounted, fault);
+    if (error == 0) error = cw_mounts(config, &mounted, fault);
+    if (error == 0) error = cw_masks(config, &mounted, fault);
+    if (error == 0) error = cw_readonly_paths(config, &mounted, fault);
     if (error == 0 && config->terminal) error = open_pty(config, &mounted, socket, slave, fault);
     if (error == 0) error = cw_root_make_cwd(config, mounted.root, fault);
-    if (error == 0) error = cw_root_enter(config, mounted.root, fault);
+    if (error == 0) error = cw_root_enter(config, &mounted, fault);
     cw_close(&mounted.pts);
     cw_close(&mounted.root);
+    cw_close(&mounted.stage);
+    cw_close(&mounted.descriptors);
     return error;
 }
 

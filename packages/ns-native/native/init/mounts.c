@@ -15,76 +15,12 @@ static unsigned attributes_of(const struct cw_mount *mount) {
     return attributes;
 }
 
-int cw_mount_fresh(const char *type, const struct cw_option *options, unsigned attributes,
-                   int target, struct cw_fault *fault) {
-    CW_AUTO_FD context = (int)CW_TRY(fault, "fsopen", sys_fsopen(type));
-    for (const struct cw_option *option = options; option != NULL && option->key != NULL; option++)
-        CW_TRY(fault, "fsconfig",
-               sys_fsconfig(context,
-                            option->value == NULL ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING,
-                            option->key, option->value));
-    // What mount(8) and df(1) show in their first column.
-    CW_TRY(fault, "fsconfig", sys_fsconfig(context, FSCONFIG_SET_STRING, "source", type));
-    CW_TRY(fault, "fsconfig", sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL));
-    int mount = (int)CW_TRY(fault, "fsmount", sys_fsmount(context, attributes));
-    long error = sys_move_mount(mount, target);
-    if (error < 0) {
-        sys_close(mount);
-        return cw_fail(fault, "move_mount", error);
-    }
-    return mount;
-}
-
-int cw_mount_bind(int source, int target, unsigned tree_flags, uint64_t attributes,
-                  struct cw_fault *fault) {
-    CW_AUTO_FD tree = (int)CW_TRY(
-        fault, "open_tree",
-        sys_open_tree(source, "",
-                      tree_flags | AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    // Only ever adds flags, so what the kernel locked when the mount was inherited stays locked.
-    if (attributes != 0)
-        CW_TRY(fault, "mount_setattr", sys_mount_setattr(tree, tree_flags, attributes));
-    CW_TRY(fault, "move_mount", sys_move_mount(tree, target));
-    return 0;
-}
-
-int cw_device_open(const char *path, unsigned major, unsigned minor, struct cw_fault *fault) {
-    struct statx status;
-    int fd = (int)CW_TRY(fault, "open",
-                         sys_openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0));
-    long error = sys_statx(fd, "", AT_EMPTY_PATH, &status);
-    if (error == 0 && ((status.stx_mode & S_IFMT) != S_IFCHR || status.stx_rdev_major != major ||
-                       status.stx_rdev_minor != minor))
-        error = -ENODEV;
-    if (error < 0) {
-        sys_close(fd);
-        return cw_fail(fault, "statx", error);
-    }
-    return fd;
-}
-
-static int mount_tmpfs(const struct cw_mount *mount, int target, struct cw_fault *fault) {
-    char size[24] = "";
-    char mode[8] = "";
-    struct cw_option options[3] = {{0}};
-    unsigned count = 0;
-    if (mount->size != 0) {
-        struct cw_text text = CW_TEXT(size);
-        cw_text_add_number(&text, mount->size, 1);
-        options[count++] = (struct cw_option){"size", size};
-    }
-    if (mount->mode != CW_MOUNT_MODE_DEFAULT) {
-        for (int i = 0; i < 4; i++) mode[i] = (char)('0' + (mount->mode >> (9 - 3 * i) & 7));
-        options[count++] = (struct cw_option){"mode", mode};
-    }
-    return cw_mount_fresh("tmpfs", options, attributes_of(mount), target, fault);
-}
-
 // fsconfig takes values of less than 256 bytes: as many layers as descriptor numbers fit.
 #define CW_OVERLAY_LAYERS_MAX 66
 
 // As with the root's overlay, layers are named by descriptors below /proc/self/fd.
-static int mount_overlay(const struct cw_mount *mount, int target, struct cw_fault *fault) {
+static int mount_overlay(struct cw_mounted *mounted, const struct cw_mount *mount, int target,
+                         struct cw_fault *fault) {
     int opened[CW_OVERLAY_LAYERS_MAX];
     char upper[12], work[12], lower[256];
     struct cw_text texts[] = {CW_TEXT(upper), CW_TEXT(work), CW_TEXT(lower)};
@@ -106,10 +42,11 @@ static int mount_overlay(const struct cw_mount *mount, int target, struct cw_fau
                                   {"lowerdir", lower}, {NULL, NULL},        {NULL, NULL}};
     if (mount->flags & CW_MOUNT_FLAG_VOLATILE) options[4].key = "volatile";
     CW_TRY(fault, "chdir", sys_chdir("/proc/self/fd"));
-    int mounted = cw_mount_fresh("overlay", options, attributes_of(mount), target, fault);
+    struct cw_place place = {.directory = target, .name = ""};
+    int result = cw_mount_fresh(mounted, "overlay", options, attributes_of(mount), place, fault);
     CW_TRY(fault, "chdir", sys_chdir("/"));
     for (uint32_t i = 0; i < mount->layer_count; i++) sys_close(opened[i]);
-    return mounted;
+    return result;
 }
 
 static bool is_or_is_below(const char *path, const char *top) {
@@ -124,41 +61,82 @@ static bool is_fixed_place(const char *path) {
            is_or_is_below(path, "/dev");
 }
 
-static int mount_bind(const struct cw_mount *mount, int root, struct cw_fault *fault) {
+// Puts what cw_bind_open gave onto the destination, made to be of the same kind.
+static int attach(struct cw_mounted *mounted, const struct cw_mount *mount, int *tree,
+                  unsigned flags, struct cw_fault *fault) {
     struct statx status;
-    CW_AUTO_FD source = (int)CW_TRY(
-        fault, "open", sys_openat(AT_FDCWD, mount->source, O_PATH | O_CLOEXEC, 0));
-    CW_TRY(fault, "statx", sys_statx(source, "", AT_EMPTY_PATH, &status));
+    CW_TRY(fault, "statx", sys_statx(*tree, "", AT_EMPTY_PATH, &status));
     bool directory = (status.stx_mode & S_IFMT) == S_IFDIR;
     CW_AUTO_FD target = (int)CW_TRY(
         fault, "openat2",
-        cw_target_make(root, mount->destination, directory ? CW_TARGET_DIRECTORY : CW_TARGET_FILE,
+        cw_target_make(mounted->root, mount->destination,
+                       directory ? CW_TARGET_DIRECTORY : CW_TARGET_FILE,
                        is_fixed_place(mount->destination)));
-    return cw_mount_bind(source, target, AT_RECURSIVE, attributes_of(mount), fault);
+    struct cw_place place = {.directory = target, .name = ""};
+    return cw_bind_attach(mounted, tree, flags, attributes_of(mount), place, fault);
+}
+
+static int mount_bind(struct cw_mounted *mounted, const struct cw_mount *mount,
+                      struct cw_fault *fault) {
+    unsigned flags = mount->flags & CW_MOUNT_FLAG_TOP_ONLY ? 0 : AT_RECURSIVE;
+    CW_AUTO_FD tree = (int)CW_TRY(fault, "open_tree",
+                                  cw_bind_open(mounted, AT_FDCWD, mount->source, flags));
+    return attach(mounted, mount, &tree, flags, fault);
+}
+
+static int mount_file(struct cw_mounted *mounted, const struct cw_mount *mount,
+                      struct cw_fault *fault) {
+    CW_AUTO_FD tree = cw_stage_file(mounted, mount, fault);
+    return tree < 0 ? tree : attach(mounted, mount, &tree, 0, fault);
+}
+
+static int mount_fs(struct cw_mounted *mounted, const char *type, const struct cw_mount *mount,
+                    int target, struct cw_fault *fault) {
+    struct cw_place place = {.directory = target, .name = ""};
+    unsigned attributes = attributes_of(mount) | CW_ATTRIBUTES_KERNEL_FS;
+    return cw_mount_fresh(mounted, type, NULL, attributes, place, fault);
+}
+
+static int mount_devpts(struct cw_mounted *mounted, const struct cw_mount *mount, int target,
+                        struct cw_fault *fault) {
+    struct cw_place place = {.directory = target, .name = ""};
+    int pts = cw_mount_pts(mounted, attributes_of(mount), place, fault);
+    if (pts < 0 || !cw_same(mount->destination, "/dev/pts")) return pts;
+    cw_close(&mounted->pts);
+    mounted->pts = pts;
+    return 0;
 }
 
 static int mount_one(const struct cw_config *config, const struct cw_mount *mount,
                      struct cw_mounted *mounted, struct cw_fault *fault) {
-    if (mount->kind == CW_MOUNT_BIND) return mount_bind(mount, mounted->root, fault);
+    bool fixed = is_fixed_place(mount->destination);
+    if (mount->kind == CW_MOUNT_BIND) return mount_bind(mounted, mount, fault);
+    if (mount->kind == CW_MOUNT_FILE) return mount_file(mounted, mount, fault);
+    if (mount->kind == CW_MOUNT_SYMLINK) {
+        CW_TRY(fault, "symlinkat",
+               cw_target_link(mounted->root, mount->destination, mount->source, fixed));
+        return 0;
+    }
     CW_AUTO_FD target = (int)CW_TRY(
         fault, "openat2",
-        cw_target_make(mounted->root, mount->destination, CW_TARGET_DIRECTORY,
-                       is_fixed_place(mount->destination)));
-    unsigned attributes = attributes_of(mount);
+        cw_target_make(mounted->root, mount->destination, CW_TARGET_DIRECTORY, fixed));
+    struct cw_place place = {.directory = target, .name = ""};
     switch (mount->kind) {
     case CW_MOUNT_TMPFS:
-        return mount_tmpfs(mount, target, fault);
-    case CW_MOUNT_OVERLAY:
-        return mount_overlay(mount, target, fault);
-    case CW_MOUNT_PROC:
-        return cw_mount_fresh("proc", NULL, attributes | CW_ATTRIBUTES_KERNEL_FS, target, fault);
-    case CW_MOUNT_SYSFS:
-        return cw_mount_fresh("sysfs", NULL, attributes | CW_ATTRIBUTES_KERNEL_FS, target, fault);
-    case CW_MOUNT_MQUEUE:
-        return cw_mount_fresh("mqueue", NULL, attributes | CW_ATTRIBUTES_KERNEL_FS, target, fault);
-    case CW_MOUNT_CGROUP:
-        return cw_mount_fresh("cgroup2", NULL, attributes | CW_ATTRIBUTES_KERNEL_FS, target,
+        return cw_mount_tmpfs(mounted, mount->size, mount->mode, attributes_of(mount), place,
                               fault);
+    case CW_MOUNT_OVERLAY:
+        return mount_overlay(mounted, mount, target, fault);
+    case CW_MOUNT_PROC:
+        return mount_fs(mounted, "proc", mount, target, fault);
+    case CW_MOUNT_SYSFS:
+        return mount_fs(mounted, "sysfs", mount, target, fault);
+    case CW_MOUNT_MQUEUE:
+        return mount_fs(mounted, "mqueue", mount, target, fault);
+    case CW_MOUNT_CGROUP:
+        return mount_fs(mounted, "cgroup2", mount, target, fault);
+    case CW_MOUNT_DEVPTS:
+        return mount_devpts(mounted, mount, target, fault);
     default:
         return cw_mount_dev(config, mount, target, mounted, fault);
     }

@@ -20,17 +20,18 @@ static int open_multiplexer(const struct cw_mounted *mounted) {
 }
 
 // By descriptor, never by name: the name may mean another file by now (CVE-2025-52565).
-static int bind_console(const struct cw_mounted *mounted, int slave, struct cw_fault *fault) {
+static int bind_console(struct cw_mounted *mounted, int slave, struct cw_fault *fault) {
     struct statfs status;
     if (mounted->pts < 0) return 0;
     CW_TRY(fault, "fstatfs", sys_fstatfs(slave, &status));
     if ((unsigned long)status.f_type != DEVPTS_SUPER_MAGIC) return cw_fail(fault, "fstatfs", -ENOTTY);
     CW_AUTO_FD target = (int)CW_TRY(
         fault, "openat2", cw_target_make(mounted->root, "/dev/console", CW_TARGET_FILE, true));
-    return cw_mount_bind(slave, target, 0, 0, fault);
+    struct cw_place place = {.directory = target, .name = ""};
+    return cw_mount_bind(mounted, slave, 0, 0, place, fault);
 }
 
-int cw_pty_open(const struct cw_config *config, const struct cw_mounted *mounted, int pair[2],
+int cw_pty_open(const struct cw_config *config, struct cw_mounted *mounted, int pair[2],
                 struct cw_fault *fault) {
     int unlocked = 0;
     cw_at(fault, CW_STEP_PTY, CW_NO_INDEX);

@@ -7,7 +7,7 @@
 
 // A pseudo-terminal of the container's own devpts: pair[0] master, pair[1] slave. The slave is
 // also the container's /dev/console.
-int cw_pty_open(const struct cw_config *config, const struct cw_mounted *mounted, int pair[2],
+int cw_pty_open(const struct cw_config *config, struct cw_mounted *mounted, int pair[2],
                 struct cw_fault *fault);
 
 int cw_pty_resize(int terminal, uint16_t columns, uint16_t rows);

@@ -27,7 +27,8 @@
 #define CW_RECORD_OVERLAY_UPPER 10 /* string */
 #define CW_RECORD_OVERLAY_WORK 11  /* string */
 #define CW_RECORD_MOUNT 12         /* u32 kind, flags, mode, 0; u64 size; strings source, destination;
-                                      for an overlay: upper, work, each lower, base first */
+                                      for an overlay: upper, work, each lower, base first;
+                                      for a file: its bytes; for a symlink the source is its text */
 #define CW_RECORD_MASKED 13        /* string; repeated */
 #define CW_RECORD_READONLY 14      /* string; repeated */
 #define CW_RECORD_ARGUMENT 15      /* string; repeated */
@@ -41,6 +42,7 @@
 #define CW_RECORD_LOG_PATH 23      /* string */
 #define CW_RECORD_EXIT_PATH 24     /* string */
 #define CW_RECORD_REMOVE 25        /* string; repeated */
+#define CW_RECORD_ROOT_TMPFS 32    /* u64 size, u32 mode, 0 */
 #define CW_RECORD_CHANNEL 44       /* nothing: descriptor 4 is the descriptor channel */
 #define CW_RECORD_LISTEN 45        /* endpoint; repeated */
 #define CW_CONFIG_RECORDS 64       /* all of them are below this */
@@ -73,12 +75,16 @@
 #define CW_MOUNT_CGROUP 5
 #define CW_MOUNT_DEV 6
 #define CW_MOUNT_OVERLAY 7
+#define CW_MOUNT_FILE 8
+#define CW_MOUNT_DEVPTS 9
+#define CW_MOUNT_SYMLINK 10
 
 #define CW_MOUNT_FLAG_READONLY 1
 #define CW_MOUNT_FLAG_NOSUID 2
 #define CW_MOUNT_FLAG_NODEV 4
 #define CW_MOUNT_FLAG_NOEXEC 8
 #define CW_MOUNT_FLAG_VOLATILE 16 /* overlay */
+#define CW_MOUNT_FLAG_TOP_ONLY 32 /* bind: not what is mounted below */
 #define CW_MOUNT_MODE_DEFAULT 0xffffffff
 
 #define CW_PROCESS_NO_NEW_PRIVILEGES 1

@@ -52,39 +52,56 @@ static int mount_overlay(const struct cw_config *config, struct cw_fault *fault)
     return 0;
 }
 
-// pivot_root wants a mount point.
-static int bind_onto_itself(const struct cw_config *config, struct cw_fault *fault) {
-    cw_at(fault, CW_STEP_ROOT_BIND, CW_NO_INDEX);
-    CW_AUTO_FD directory = (int)CW_TRY(
-        fault, "open", sys_openat(AT_FDCWD, config->root, O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
-    CW_AUTO_FD tree = (int)CW_TRY(
-        fault, "open_tree",
-        sys_open_tree(directory, "",
-                      AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    CW_TRY(fault, "move_mount", sys_move_mount(tree, directory));
-    return 0;
+static int open_root(const char *path, struct cw_fault *fault) {
+    cw_at(fault, CW_STEP_ROOT_OPEN, CW_NO_INDEX);
+    return (int)CW_TRY(fault, "open",
+                       sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
 }
 
-int cw_root_mount(const struct cw_config *config, struct cw_fault *fault) {
-    if (config->root != NULL) {
-        int error = config->lower.count > 0 ? mount_overlay(config, fault)
-                                            : bind_onto_itself(config, fault);
-        if (error < 0) return error;
-    }
-    const char *path = config->root != NULL ? config->root : "/";
-    cw_at(fault, CW_STEP_ROOT_OPEN, CW_NO_INDEX);
-    int root =
-        (int)CW_TRY(fault, "open", sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+// pivot_root wants a mount point: the directory becomes one on top of the old root.
+static int bind_directory(const struct cw_config *config, struct cw_mounted *mounted,
+                          struct cw_fault *fault) {
+    cw_at(fault, CW_STEP_ROOT_BIND, CW_NO_INDEX);
+    int tree = (int)CW_TRY(fault, "open_tree",
+                           cw_bind_open(mounted, AT_FDCWD, config->root, AT_RECURSIVE));
+    int error = cw_bind_attach(mounted, &tree, AT_RECURSIVE, 0, CW_PLACE_OLD_ROOT, fault);
+    if (error == 0) return tree;
+    sys_close(tree);
+    return error;
+}
+
+static int mount_tmpfs(const struct cw_config *config, struct cw_mounted *mounted,
+                       struct cw_fault *fault) {
+    cw_at(fault, CW_STEP_ROOT_TMPFS, CW_NO_INDEX);
+    return cw_mount_tmpfs(mounted, config->root_size, config->root_mode, MOUNT_ATTR_NODEV,
+                          CW_PLACE_OLD_ROOT, fault);
+}
+
+static int mount_root(const struct cw_config *config, struct cw_mounted *mounted,
+                      struct cw_fault *fault) {
+    if (config->root_tmpfs) return mount_tmpfs(config, mounted, fault);
+    if (config->root == NULL) return open_root("/", fault);
+    if (config->lower.count == 0) return bind_directory(config, mounted, fault);
+    int error = mount_overlay(config, fault);
+    return error < 0 ? error : open_root(config->root, fault);
+}
+
+int cw_root_mount(const struct cw_config *config, struct cw_mounted *mounted,
+                  struct cw_fault *fault) {
+    mounted->root = mount_root(config, mounted, fault);
+    if (mounted->root < 0) return mounted->root;
     // Device nodes of an image never work: the container's devices are those of its own /dev.
-    if (config->root != NULL) {
-        long error = sys_mount_setattr(root, 0, MOUNT_ATTR_NODEV);
-        if (error < 0) return cw_fail(fault, "mount_setattr", error);
-    }
-    return root;
+    if (config->root == NULL) return 0;
+    cw_at(fault, CW_STEP_ROOT_OPEN, CW_NO_INDEX);
+    return cw_mount_restrict(mounted, mounted->root, MOUNT_ATTR_NODEV, fault);
+}
+
+static bool has_root(const struct cw_config *config) {
+    return config->root != NULL || config->root_tmpfs;
 }
 
 int cw_root_make_cwd(const struct cw_config *config, int root, struct cw_fault *fault) {
-    if (config->root == NULL) return 0;
+    if (!has_root(config)) return 0;
     cw_at(fault, CW_STEP_CWD_CREATE, CW_NO_INDEX);
     int fd = cw_target_make(root, config->cwd, CW_TARGET_DIRECTORY, false);
     if (fd < 0) return cw_fail(fault, "openat2", fd);
@@ -92,16 +109,29 @@ int cw_root_make_cwd(const struct cw_config *config, int root, struct cw_fault *
     return 0;
 }
 
-int cw_root_enter(const struct cw_config *config, int root, struct cw_fault *fault) {
-    if (config->root == NULL) return 0;
+static int leave_stage(const struct cw_mounted *mounted, struct cw_fault *fault) {
+    if (!mounted->attached) return 0;
+    CW_TRY(fault, "fchdir", sys_fchdir(mounted->stage));
+    CW_TRY(fault, "umount2", sys_umount2(".", CW_MNT_DETACH));
+    CW_TRY(fault, "chdir", sys_chdir("/"));
+    return 0;
+}
+
+int cw_root_enter(const struct cw_config *config, const struct cw_mounted *mounted,
+                  struct cw_fault *fault) {
     cw_at(fault, CW_STEP_ROOT_READONLY, CW_NO_INDEX);
-    if (config->process_flags & CW_PROCESS_ROOT_READONLY)
-        CW_TRY(fault, "mount_setattr", sys_mount_setattr(root, 0, MOUNT_ATTR_RDONLY));
+    if (has_root(config) && config->process_flags & CW_PROCESS_ROOT_READONLY) {
+        int error = cw_mount_restrict(mounted, mounted->root, MOUNT_ATTR_RDONLY, fault);
+        if (error < 0) return error;
+    }
     cw_at(fault, CW_STEP_ROOT_PIVOT, CW_NO_INDEX);
-    CW_TRY(fault, "fchdir", sys_fchdir(root));
+    if (!has_root(config)) return leave_stage(mounted, fault);
+    CW_TRY(fault, "fchdir", sys_fchdir(mounted->root));
     // Both names the same: the old root ends up on top of the new one, pivot_root(2).
     CW_TRY(fault, "pivot_root", sys_pivot_root(".", "."));
     CW_TRY(fault, "umount2", sys_umount2(".", CW_MNT_DETACH));
     CW_TRY(fault, "chdir", sys_chdir("/"));
+    // Where the stage was attached, on top of the old root, that was the stage.
+    if (mounted->attached) CW_TRY(fault, "umount2", sys_umount2("/", CW_MNT_DETACH));
     return 0;
 }

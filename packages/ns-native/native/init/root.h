@@ -2,16 +2,17 @@
 #ifndef CW_ROOT_H
 #define CW_ROOT_H
 
-#include "config.h"
-#include "fault.h"
+#include "mounts.h"
 
-// Mount the new root and return an O_PATH descriptor of it (of "/" when none is configured).
-int cw_root_mount(const struct cw_config *config, struct cw_fault *fault);
+// Mount the new root: `mounted->root` is it, or the caller's when none is configured.
+int cw_root_mount(const struct cw_config *config, struct cw_mounted *mounted,
+                  struct cw_fault *fault);
 
 // Make the working directory while the root can still be written to.
 int cw_root_make_cwd(const struct cw_config *config, int root, struct cw_fault *fault);
 
-// Make `root` this mount namespace's root and let go of the old one.
-int cw_root_enter(const struct cw_config *config, int root, struct cw_fault *fault);
+// Make it this mount namespace's root and let go of the old one, and of the stage.
+int cw_root_enter(const struct cw_config *config, const struct cw_mounted *mounted,
+                  struct cw_fault *fault);
 
 #endif

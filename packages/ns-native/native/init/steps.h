@@ -27,6 +27,7 @@
     X(MNT_PROPAGATION, "mnt.propagation")                                                         \
     X(ROOT_OVERLAY, "root.overlay")                                                               \
     X(ROOT_BIND, "root.bind")                                                                     \
+    X(ROOT_TMPFS, "root.tmpfs")                                                                   \
     X(ROOT_OPEN, "root.open")                                                                     \
     X(MNT, "mnt")                                                                                 \
     X(MASK, "mask")                                                                               \

@@ -173,6 +173,7 @@ static inline long sys_readlinkat(int directory, const char *path, char *out, si
 static inline long sys_fchown(int fd, unsigned uid, unsigned gid) {
     return CW_CALL3(fchown, fd, uid, gid);
 }
+static inline long sys_fchmod(int fd, unsigned mode) { return CW_CALL2(fchmod, fd, mode); }
 static inline long sys_fchmodat(int directory, const char *path, unsigned mode) {
     return CW_CALL3(fchmodat, directory, path, mode);
 }
@@ -228,9 +229,8 @@ static inline long sys_pivot_root(const char *new_root, const char *put_old) {
 static inline long sys_open_tree(int directory, const char *path, unsigned flags) {
     return CW_CALL3(open_tree, directory, path, flags);
 }
-static inline long sys_move_mount(int from_fd, int to_fd) {
-    return CW_CALL5(move_mount, from_fd, "", to_fd, "",
-                    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+static inline long sys_move_mount(int from_fd, int to_fd, const char *to, unsigned flags) {
+    return CW_CALL5(move_mount, from_fd, "", to_fd, to, flags | MOVE_MOUNT_F_EMPTY_PATH);
 }
 static inline long sys_mount_setattr(int fd, unsigned flags, uint64_t set) {
     struct mount_attr attributes = {.attr_set = set};

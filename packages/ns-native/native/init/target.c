@@ -40,34 +40,67 @@ static int make_last(int parent, const char *name, enum cw_target_kind kind, boo
     return (int)sys_openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 }
 
-int cw_target_make(int root, const char *path, enum cw_target_kind kind, bool no_symlinks) {
-    uint64_t resolve = no_symlinks ? RESOLVE_NO_SYMLINKS : 0;
-    int found = open_inside(root, path, 0, resolve);
-    if (found != -ENOENT) return found;
-
+// Makes the directories of a path that are missing, from the top.
+static int make_directories(int root, const char *path, size_t size, uint64_t resolve) {
     char prefix[CW_PATH_MAX];
-    size_t size = strlen(path);
-    if (size >= sizeof prefix) return -ENAMETOOLONG;
-    while (size > 1 && path[size - 1] == '/') size--;
     CW_AUTO_FD parent = open_inside(root, "/", O_DIRECTORY, 0);
     if (parent < 0) return parent;
     for (size_t end = 1; end <= size; end++) {
         if (end < size && path[end] != '/') continue;
         if (path[end - 1] == '/') continue;
-        bool last = end == size;
         memcpy(prefix, path, end);
         prefix[end] = '\0';
-        const char *name = cw_last_component(prefix);
-        int next = open_inside(root, prefix, last ? 0 : O_DIRECTORY, resolve);
-        if (next == -ENOENT && last) return make_last(parent, name, kind, no_symlinks);
+        int next = open_inside(root, prefix, O_DIRECTORY, resolve);
         if (next == -ENOENT) {
+            const char *name = cw_last_component(prefix);
             int error = (int)sys_mkdirat(parent, name, 0755);
             if (error < 0) return error == -EEXIST ? -ENOENT : error;
             next = (int)sys_openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
         }
-        if (next < 0 || last) return next;
+        if (next < 0) return next;
         cw_close(&parent);
         parent = next;
     }
-    return -ENOENT;
+    int result = parent;
+    parent = -1;
+    return result;
+}
+
+// The directory that `path` is in, made when missing; `name` is what it is called there.
+static int make_parent(int root, const char *path, char name[CW_PATH_MAX], uint64_t resolve) {
+    size_t size = strlen(path);
+    if (size >= CW_PATH_MAX) return -ENAMETOOLONG;
+    while (size > 1 && path[size - 1] == '/') size--;
+    memcpy(name, path, size);
+    name[size] = '\0';
+    size_t parent = (size_t)(cw_last_component(name) - name);
+    while (parent > 1 && name[parent - 1] == '/') parent--;
+    char last[CW_PATH_MAX];
+    memcpy(last, cw_last_component(name), strlen(cw_last_component(name)) + 1);
+    name[parent] = '\0';
+    int fd = open_inside(root, name, O_DIRECTORY, resolve);
+    if (fd == -ENOENT) fd = make_directories(root, name, parent, resolve);
+    memcpy(name, last, strlen(last) + 1);
+    return fd;
+}
+
+int cw_target_make(int root, const char *path, enum cw_target_kind kind, bool no_symlinks) {
+    char name[CW_PATH_MAX];
+    uint64_t resolve = no_symlinks ? RESOLVE_NO_SYMLINKS : 0;
+    int found = open_inside(root, path, 0, resolve);
+    if (found != -ENOENT) return found;
+    CW_AUTO_FD parent = make_parent(root, path, name, resolve);
+    return parent < 0 ? parent : make_last(parent, name, kind, no_symlinks);
+}
+
+int cw_target_link(int root, const char *path, const char *text, bool no_symlinks) {
+    char name[CW_PATH_MAX];
+    char there[CW_PATH_MAX];
+    CW_AUTO_FD parent = make_parent(root, path, name, no_symlinks ? RESOLVE_NO_SYMLINKS : 0);
+    if (parent < 0) return parent;
+    int error = (int)sys_symlinkat(text, parent, name);
+    if (error != -EEXIST) return error;
+    long size = sys_readlinkat(parent, name, there, sizeof there);
+    bool same = size == (long)strlen(text) && memcmp(there, text, (size_t)size) == 0;
+    return same ? 0 : error;
 }

@@ -15,4 +15,8 @@ enum cw_target_kind { CW_TARGET_DIRECTORY, CW_TARGET_FILE };
 // the path is -ELOOP.
 int cw_target_make(int root, const char *path, enum cw_target_kind kind, bool no_symlinks);
 
+// A symbolic link at `path` that says `text`, in directories made as above. One that says so already
+// is fine, anything else in its place is -EEXIST.
+int cw_target_link(int root, const char *path, const char *text, bool no_symlinks);
+
 #endif
