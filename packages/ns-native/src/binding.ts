@@ -39,6 +39,7 @@ const ADDON = '@cromwell+ns-native.node'
 const HELPER = 'cromwell-init'
 let loaded: Binding | undefined
 let directory: string | undefined
+let helper: string | undefined
 
 /** The addon, loaded on first use. Throws ERR_NS_UNSUPPORTED or ERR_NS_HELPER. */
 export function loadBinding(): Binding {
@@ -48,8 +49,10 @@ export function loadBinding(): Binding {
 
 /** Where the helper for this processor is. Throws like {@link loadBinding}. */
 export function findHelper(): string {
+  if (helper !== undefined) return helper
   const path = join(prebuildsDirectory(), HELPER)
   if (!existsSync(path)) throw missing(path)
+  helper = path
   return path
 }
 

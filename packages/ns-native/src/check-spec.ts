@@ -200,7 +200,8 @@ function checkMonitor({ monitor }: LaunchSpec): void {
 function checkPath(path: string | undefined, pointer: string): void {
   check(path !== undefined, pointer, 'is missing')
   checkText(path, pointer)
-  check(path.startsWith('/'), pointer, `must be an absolute path, but is ${show(path)}`)
+  if (!path.startsWith('/'))
+    throw invalid(pointer, `must be an absolute path, but is ${show(path)}`)
   const tooLong = Buffer.byteLength(path) > PATH_MAX_BYTES
   check(!tooLong, pointer, `is longer than ${PATH_MAX_BYTES} bytes`)
 }
@@ -217,7 +218,8 @@ function checkInteger(
   min = 0,
 ): void {
   const valid = Number.isInteger(value) && value >= min && value <= max
-  check(valid, pointer, `must be an integer from ${min} to ${max}, but is ${show(value)}`)
+  if (valid) return
+  throw invalid(pointer, `must be an integer from ${min} to ${max}, but is ${show(value)}`)
 }
 
 function each<T>(items: readonly T[], pointer: string, visit: (item: T, at: string) => void): void {
@@ -231,6 +233,9 @@ function show(value: unknown): string {
 }
 
 function check(condition: boolean, pointer: string, why: string): asserts condition {
-  if (condition) return
-  throw new PolicyError(`invalid launch spec: ${pointer}: ${why}`, { pointer }, 'ERR_NS_SPEC')
+  if (!condition) throw invalid(pointer, why)
+}
+
+function invalid(pointer: string, why: string): PolicyError {
+  return new PolicyError(`invalid launch spec: ${pointer}: ${why}`, { pointer }, 'ERR_NS_SPEC')
 }

@@ -124,6 +124,8 @@ class Launch implements PendingLaunch {
   #hear(event: MonitorEvent): void {
     if (event.type === 'descriptor') this.#take(event)
     else this.#last = event
+    // The monitor has nothing more to do then but to end.
+    if (event.type === 'exited' && this.#failure === undefined) this.#settle(event)
     if (event.type !== 'started') return
     this.#started.resolve(
       new ContainedProcess({
@@ -149,15 +151,21 @@ class Launch implements PendingLaunch {
     }
   }
 
-  #end(error: NamespaceError | undefined): void {
+  #settle(event: Extract<MonitorEvent, { type: 'exited' }>): void {
+    this.#close()
+    this.#status.resolve(exitStatus(event))
+  }
+
+  #close(): void {
     this.#ended = true
     this.#network.close()
     this.#options.signal?.removeEventListener('abort', this.abort)
+  }
+
+  #end(error: NamespaceError | undefined): void {
+    if (this.#ended) return
+    this.#close()
     const last = this.#last
-    if (error === undefined && this.#failure === undefined && last?.type === 'exited') {
-      this.#status.resolve(exitStatus(last))
-      return
-    }
     restoreTerminal(this.#terminal)
     const reason = error ?? this.#failure ?? this.#reason(last)
     // Only one of the two is still pending: the promise of launch, or that of wait.

@@ -32,13 +32,14 @@ static int raised(int fd) {
     return high < 0 ? -errno : high;
 }
 
-// The child's end of one stdio descriptor, and ours when that is a pipe.
-static int open_stdio(int index, int wanted, int *ours) {
+// The child's end of one stdio descriptor, and ours when that is a pipe. `null` is /dev/null, opened
+// when first needed.
+static int open_stdio(int index, int wanted, int *null, int *ours) {
     int pipe[2];
     if (wanted >= 0) return raised(wanted);
     if (wanted == CW_STDIO_IGNORE) {
-        CW_AUTO_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        return null < 0 ? -errno : raised(null);
+        if (*null < 0) *null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        return *null < 0 ? -errno : raised(*null);
     }
     if (pipe2(pipe, O_CLOEXEC) < 0) return -errno;
     *ours = index == 0 ? pipe[1] : pipe[0];
@@ -59,6 +60,7 @@ static int open_pair(int type, int32_t *ours) {
 int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, size_t size,
              int channel, struct cw_spawned *spawned) {
     int fds[5] = {-1, -1, -1, -1, -1};
+    CW_AUTO_FD null = -1;
     int error = 0;
     memset(spawned, 0xff, sizeof *spawned);
     fds[3] = open_pair(SOCK_STREAM, &spawned->control);
@@ -68,7 +70,7 @@ int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, si
         if (fds[4] < 0) error = fds[4];
     }
     for (int i = 0; i < 3 && error == 0; i++) {
-        fds[i] = open_stdio(i, stdio[i], &spawned->pipes[i]);
+        fds[i] = open_stdio(i, stdio[i], &null, &spawned->pipes[i]);
         if (fds[i] < 0) error = fds[i];
     }
     if (error == 0) {
