@@ -1,0 +1,59 @@
+import type {
+  IdMappingPlan,
+  LaunchSpec,
+  NamespaceType,
+  ProcessSpec,
+  RootSpec,
+} from '../launch-spec.ts'
+import type { StdioOptions } from './stdio.ts'
+
+/**
+ * `child_process.spawn`'s options, with its names and meanings, then those of the kernel, with the
+ * names of {@link LaunchSpec}. Nothing is inherited that is not named here.
+ */
+export interface SpawnOptions extends ChildOptions, Mechanisms {
+  /** Which namespaces are new, and which are the caller's. Default: all new but `time`. */
+  namespaces?: Readonly<Partial<Record<NamespaceType, 'new' | 'host'>>>
+  /**
+   * Whose ids exist inside. `'single'` (the default): the caller's own, as id 0. `'ranges'`: those
+   * of /etc/subuid too, or all of root's; UnsupportedError where there are none. `'auto'`: ranges
+   * where there are, else single.
+   */
+  idMapping?: 'single' | 'ranges' | 'auto' | IdMappingPlan
+  /**
+   * The root directory. `'system'` (the default): an empty one with this machine's /usr, what
+   * belongs to it and a little of /etc, read-only, and with a /proc, /dev and /tmp of its own.
+   * `'host'`: the caller's root, nothing changed. Or a directory or overlay.
+   */
+  root?: 'system' | 'host' | RootSpec
+  /** `'default'`: containers' usual filter. `'none'`. Or a BPF program. */
+  seccomp?: 'default' | 'none' | Uint8Array
+  /** A pseudo-terminal as stdin, stdout and stderr: what is typed goes to `stdin`, `stdout` is the screen. */
+  pty?: { columns: number; rows: number }
+}
+
+/** What `child_process.spawn` has, too. */
+export interface ChildOptions {
+  /** Inside. Default `/`. */
+  cwd?: string | URL
+  /** Unlike `child_process`, nothing is inherited: the default is a PATH and a HOME. */
+  env?: Readonly<Record<string, string | undefined>>
+  stdio?: StdioOptions
+  /** Ends it, by `killSignal`; `error` is emitted with an AbortError. */
+  signal?: AbortSignal
+  /** What `signal` sends. Default SIGKILL, which nothing inside can refuse. */
+  killSignal?: NodeJS.Signals | number
+  /** User and group inside. Default 0: the caller, without capabilities. */
+  uid?: number
+  gid?: number
+  /** It outlives this process from its start on. */
+  detached?: boolean
+  /** Collect stdout and stderr for `result`, each up to so many bytes; more is read and dropped. Default: not. */
+  collectBytes?: number
+}
+
+/** Everything else that the helper can do. */
+type Mechanisms = Partial<
+  Omit<LaunchSpec, 'namespaces' | 'idMapping' | 'root' | 'process'> &
+    Omit<ProcessSpec, 'args' | 'env' | 'cwd' | 'uid' | 'gid' | 'seccomp' | 'terminal'>
+>
