@@ -9,7 +9,7 @@ type ProcessOption = Exclude<
 >
 type OwnOption = Exclude<keyof SpawnOptions, SpecOption | ProcessOption>
 
-// Records, not lists: the compiler sees to it that none is missing.
+// Records, not lists: whoever adds a field to LaunchSpec or ProcessSpec is told by the compiler to add it here.
 
 /** Options that are fields of the launch spec as they are. */
 const SPEC_OPTIONS: Record<SpecOption, true> = {
@@ -18,6 +18,7 @@ const SPEC_OPTIONS: Record<SpecOption, true> = {
   maskedPaths: true,
   readonlyPaths: true,
   monitor: true,
+  network: true,
 }
 
 /** Options that are fields of its process as they are. */
