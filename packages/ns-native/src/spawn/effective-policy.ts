@@ -58,11 +58,16 @@ export function effectivePolicy(spec: LaunchSpec, degraded: readonly string[]): 
 }
 
 function effectiveMount(mount: Mount): EffectiveMount {
-  const readonly = mount.type !== 'dev' && mount.readonly === true
   return {
     path: mount.destination,
     type: mount.type,
     ...(mount.type === 'bind' ? { source: mount.source } : {}),
-    access: readonly ? 'read-only' : 'read-write',
+    access: isReadonly(mount) ? 'read-only' : 'read-write',
   }
+}
+
+function isReadonly(mount: Mount): boolean {
+  if (mount.type === 'dev') return false
+  if (mount.type === 'symlink') return true
+  return mount.type === 'file' ? mount.readonly !== false : mount.readonly === true
 }

@@ -3,31 +3,18 @@ import { fileURLToPath } from 'node:url'
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from '../defaults.ts'
 import { PolicyError, UnsupportedError } from '../errors.ts'
 import { type IdMappingFacts, selectIdMapping } from '../id-mapping.ts'
-import type {
-  IdMappingPlan,
-  LaunchSpec,
-  Mount,
-  NamespaceType,
-  ProcessSpec,
-} from '../launch-spec.ts'
+import type { IdMappingPlan, LaunchSpec, NamespaceType, ProcessSpec } from '../launch-spec.ts'
 import { defaultSeccomp } from '../seccomp/default-filter.ts'
 import type { Surroundings } from '../surroundings.ts'
-import { hostSystem, systemPath } from './host-system.ts'
 import { checkOptionNames, passedOn } from './option-names.ts'
-import { PrivateRoot } from './private-root.ts'
 import type { SpawnOptions } from './spawn-options.ts'
+import { KERNEL_MOUNTS, scratch, systemMounts, systemPath } from './system-root.ts'
 
 /** What the plan depends on besides the options. */
 export interface SpawnContext {
   around: Surroundings
   /** Asked only where ids get mapped. */
   ids: () => IdMappingFacts
-}
-
-/** A spec, and the directory that was made for it alone. */
-export interface PlannedSpawn {
-  spec: LaunchSpec
-  root?: PrivateRoot
 }
 
 const NEW_BY_DEFAULT: readonly NamespaceType[] = [
@@ -39,17 +26,15 @@ const NEW_BY_DEFAULT: readonly NamespaceType[] = [
   'uts',
   'cgroup',
 ]
-const TMP_BYTES = 256 * 1024 * 1024
+/** It holds mount points and small files only. */
+const ROOT_BYTES = 1024 * 1024
 
-/**
- * The launch spec for these options. With the root `'system'` a directory is made for it, which the
- * monitor removes. Throws PolicyError, UnsupportedError.
- */
+/** The launch spec for these options. Throws PolicyError, UnsupportedError. */
 export function planSpawn(
   command: readonly [string, ...string[]],
   options: SpawnOptions,
   context: SpawnContext,
-): PlannedSpawn {
+): LaunchSpec {
   checkOptionNames(options)
   const { spec, process } = passedOn(options)
   const namespaces = newNamespaces(options.namespaces)
@@ -63,8 +48,8 @@ export function planSpawn(
     process: { ...chooseProcess(command, options, context.around), ...process },
   }
   const { root = 'system' } = options
-  if (root === 'host') return { spec: base }
-  if (root !== 'system') return { spec: { ...base, root } }
+  if (root === 'host') return base
+  if (root !== 'system') return { ...base, root }
   return inSystemRoot(base, context.around)
 }
 
@@ -137,37 +122,14 @@ function environment(env: Readonly<Record<string, string | undefined>>): string[
 }
 
 /** The root that is made of this machine's system. */
-function inSystemRoot(base: LaunchSpec, around: Surroundings): PlannedSpawn {
-  const hasOwnNetwork = base.namespaces.includes('network')
-  const { links, files, mounts } = hostSystem(around.execPath, hasOwnNetwork ? 'other' : 'host')
-  const all = [...mounts, ...KERNEL_MOUNTS, ...base.mounts]
-  const root = new PrivateRoot(around.temporary)
-  root.furnish(links, files)
-  root.prepare(all)
-  const { maskedPaths, readonlyPaths, monitor } = base
+function inSystemRoot(base: LaunchSpec, around: Surroundings): LaunchSpec {
+  const network = base.namespaces.includes('network') ? 'own' : 'host'
+  const mounts = systemMounts(around.execPath, network)
   return {
-    root,
-    spec: {
-      ...base,
-      root: { path: root.path, readonly: true },
-      mounts: all,
-      maskedPaths: [...DEFAULT_MASKED_PATHS, ...maskedPaths],
-      readonlyPaths: [...DEFAULT_READONLY_PATHS, ...readonlyPaths],
-      monitor: { ...monitor, removeOnExit: [...(monitor?.removeOnExit ?? []), root.path] },
-    },
+    ...base,
+    root: { tmpfs: { sizeBytes: ROOT_BYTES }, readonly: true },
+    mounts: [...mounts, ...KERNEL_MOUNTS, scratch('/tmp'), ...base.mounts],
+    maskedPaths: [...DEFAULT_MASKED_PATHS, ...base.maskedPaths],
+    readonlyPaths: [...DEFAULT_READONLY_PATHS, ...base.readonlyPaths],
   }
 }
-
-/** What every root needs that is not a directory of the host. */
-export const KERNEL_MOUNTS: readonly Mount[] = [
-  { type: 'proc', destination: '/proc', nosuid: true, nodev: true, noexec: true },
-  { type: 'dev', destination: '/dev' },
-  {
-    type: 'tmpfs',
-    destination: '/tmp',
-    mode: 0o1777,
-    sizeBytes: TMP_BYTES,
-    nosuid: true,
-    nodev: true,
-  },
-]

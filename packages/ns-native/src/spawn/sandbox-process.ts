@@ -36,7 +36,7 @@ export interface SandboxProcessParts {
   collectBytes?: number | undefined
   degraded?: readonly string[]
   /** Called once, when nothing of it is left or it never came to be. */
-  cleanUp?: () => void
+  cleanUp?: (() => void) | undefined
 }
 
 /**

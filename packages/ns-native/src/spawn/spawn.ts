@@ -2,8 +2,9 @@ import { Readable, Writable } from 'node:stream'
 import { NamespaceError, PolicyError } from '../errors.ts'
 import type { StdioTarget } from '../helper.ts'
 import { type PendingLaunch, startLaunch } from '../launch.ts'
+import type { LaunchSpec } from '../launch-spec.ts'
 import { idMappingFacts, surroundings } from '../surroundings.ts'
-import { type PlannedSpawn, planSpawn } from './plan-spawn.ts'
+import { planSpawn } from './plan-spawn.ts'
 import { SandboxProcess } from './sandbox-process.ts'
 import type { SpawnOptions } from './spawn-options.ts'
 import { stdioTargets } from './stdio.ts'
@@ -29,17 +30,18 @@ export function spawn(
 type StartOptions = Pick<SpawnOptions, 'signal' | 'killSignal' | 'detached' | 'collectBytes'> & {
   stdio: readonly [StdioTarget, StdioTarget, StdioTarget]
   degraded?: readonly string[]
+  /** Called when nothing of it is left. */
+  cleanUp?: () => void
 }
 
 /** Start what was planned. Throws PolicyError. */
 export function startPlanned(
   command: readonly [string, ...string[]],
-  { spec, root }: PlannedSpawn,
+  spec: LaunchSpec,
   options: StartOptions,
 ): SandboxProcess {
   const launch = tryLaunch(spec, options)
   const failed = launch instanceof Error
-  if (failed) root?.remove()
   if (launch instanceof PolicyError) throw launch
   return new SandboxProcess({
     command,
@@ -50,13 +52,12 @@ export function startPlanned(
     killSignal: options.killSignal,
     collectBytes: options.collectBytes,
     degraded: options.degraded ?? [],
-    // the monitor removes it, but not when nothing came of the launch
-    ...(root === undefined ? {} : { cleanUp: () => root.remove() }),
+    cleanUp: options.cleanUp,
   })
 }
 
 function tryLaunch(
-  spec: PlannedSpawn['spec'],
+  spec: LaunchSpec,
   { stdio, detached = false }: StartOptions,
 ): PendingLaunch | Error {
   try {
