@@ -2,6 +2,7 @@ import { CAPABILITIES, type CapabilityName } from './defaults.ts'
 import type {
   IdMapping,
   IdMappingPlan,
+  InnerAddress,
   LaunchSpec,
   Mount,
   NamespaceType,
@@ -95,6 +96,21 @@ export function encodeSignal(number: number): Buffer {
 /** A message with the terminal's new size. */
 export function encodeResize(columns: number, rows: number): Buffer {
   return encodeMessage([{ type: RECORD.RESIZE, payload: size(columns, rows) }])
+}
+
+/** A message that asks for a socket made inside, which the monitor hands over as answer to `id`. */
+export function encodeOpen(
+  kind: 'listener' | 'connection',
+  id: number,
+  address: InnerAddress,
+): Buffer {
+  const type = kind === 'listener' ? RECORD.OPEN_LISTENER : RECORD.OPEN_CONNECTION
+  return encodeMessage([{ type, payload: Buffer.concat([u32(id), encodeEndpoint(address)]) }])
+}
+
+/** A message that a connection that was asked for is wanted no longer. */
+export function encodeGiveUp(id: number): Buffer {
+  return encodeMessage([{ type: RECORD.GIVE_UP, payload: u32(id) }])
 }
 
 /** A message after which the container outlives this connection. */

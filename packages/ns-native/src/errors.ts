@@ -18,6 +18,8 @@ export const NAMESPACE_ERROR_CODES = [
   'ERR_NS_MONITOR_LOST',
   /** The mode of a terminal could not be read or set. */
   'ERR_NS_TERMINAL',
+  /** The container has ended, and with it what was wanted of its network. */
+  'ERR_NS_ENDED',
 ] as const
 
 /** One of {@link NAMESPACE_ERROR_CODES}. */

@@ -44,8 +44,11 @@ export type {
   TmpfsRoot,
 } from './launch-spec.ts'
 export { type NativeFs, nativeFs } from './native-fs.ts'
-export type { ContainerNetwork } from './network/container-network.ts'
+export type { ConnectOptions, ContainerNetwork } from './network/container-network.ts'
+export type { HostAccess, HostAccessOptions } from './network/host-access.ts'
 export type { InnerListener } from './network/inner-listener.ts'
+export type { Publication, PublishOptions } from './network/publication.ts'
+export { InnerSocketError } from './network/socket-error.ts'
 export { defaultSeccomp } from './seccomp/default-filter.ts'
 export type { DefaultSeccompOptions } from './seccomp/default-profile.ts'
 export { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './seccomp/interpret.ts'

@@ -90,7 +90,7 @@ class Launch implements PendingLaunch {
     this.#options = options
     this.#monitorPid = helper.pid
     this.#terminal = saved
-    this.#network = new ContainerNetwork(spec.network?.listen ?? [])
+    this.#network = new ContainerNetwork(spec.network, (message) => this.#connection.send(message))
     const [input, output, errors] = helper.pipes
     this.pipes = [openPipe(input, 'write'), openPipe(output, 'read'), openPipe(errors, 'read')]
     this.#connection = new MonitorConnection(helper, {

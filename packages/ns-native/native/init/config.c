@@ -289,6 +289,8 @@ static bool all_absolute(const struct cw_strings *paths) {
     return true;
 }
 
+bool cw_has_network(const struct cw_config *c) { return c->namespaces & CLONE_NEWNET; }
+
 // What would otherwise be done to the caller's own namespaces.
 static bool has_its_namespaces(const struct cw_config *c) {
     uint32_t known = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
@@ -298,7 +300,7 @@ static bool has_its_namespaces(const struct cw_config *c) {
     bool maps = c->uids.count > 0 && c->gids.count > 0;
     return (c->namespaces & ~known) == 0 && (!mounts || c->namespaces & CLONE_NEWNS) &&
            (c->hostname == NULL || c->namespaces & CLONE_NEWUTS) &&
-           (c->listener_count == 0 || c->namespaces & CLONE_NEWNET) &&
+           (c->listener_count == 0 || cw_has_network(c)) &&
            maps == ((c->namespaces & CLONE_NEWUSER) != 0);
 }
 

@@ -88,6 +88,9 @@ struct cw_config {
     uint32_t listener_count;
 };
 
+// Whether the container's network is not the caller's.
+bool cw_has_network(const struct cw_config *config);
+
 // Bytes of working memory that cw_config_decode may need for a message of this length.
 static inline size_t cw_config_memory(size_t length) { return 4 * length + 4096; }
 

@@ -54,3 +54,16 @@ int cw_endpoint_listen(const struct cw_endpoint *at, uint16_t *port, struct cw_f
     socket = -1;
     return result;
 }
+
+int cw_endpoint_connect(const struct cw_endpoint *to, int *pending) {
+    struct address address;
+    int size = fill(to, &address);
+    CW_AUTO_FD socket = open_socket(&address);
+    if (socket < 0) return socket;
+    long error = sys_connect(socket, &address, size);
+    *pending = error == -EINPROGRESS ? EINPROGRESS : 0;
+    if (error < 0 && *pending == 0) return (int)error;
+    int result = socket;
+    socket = -1;
+    return result;
+}

@@ -13,6 +13,8 @@
 #include "root.h"
 #include "sys.h"
 
+#define CW_POLL_AGAIN_MS 20
+
 static int take_stdio(const int stdio[3], int *socket, struct cw_fault *fault) {
     cw_at(fault, CW_STEP_INIT, CW_NO_INDEX);
     for (int fd = 0; fd < 3; fd++)
@@ -208,6 +210,18 @@ static void forward_signals(int signals, int payload) {
         if (info.ssi_signo != CW_SIGCHLD) sys_kill(payload, (int)info.ssi_signo);
 }
 
+// The container is what it may be: whatever fails here is an answer, and no end.
+static void open_for_node(int socket, const struct cw_packet *request) {
+    struct cw_packet answer = {.kind = CW_PACKET_SOCKET, .value = request->value};
+    uint16_t port = request->endpoint.port;
+    CW_AUTO_FD made = request->kind == CW_PACKET_LISTEN
+                          ? cw_endpoint_listen(&request->endpoint, &port, &answer.fault)
+                          : cw_endpoint_connect(&request->endpoint, &answer.error);
+    answer.port = port;
+    if (made < 0) answer.error = -made;
+    cw_packet_send_fds(socket, &answer, &made, made < 0 ? 0 : 1);
+}
+
 static void obey_monitor(int socket, int payload) {
     struct cw_packet packet;
     int fds[2];
@@ -215,13 +229,19 @@ static void obey_monitor(int socket, int payload) {
     if (received == -EAGAIN) return;
     if (received <= 0) sys_exit(1); // the monitor is gone: better no container than one nobody minds
     if (packet.kind == CW_PACKET_SIGNAL) sys_kill(payload, packet.value);
+    if (packet.kind == CW_PACKET_LISTEN || packet.kind == CW_PACKET_CONNECT)
+        open_for_node(socket, &packet);
 }
 
 static int reap_until_done(int signals, int socket, int payload) {
     int status = 0;
     struct pollfd polls[] = {{.fd = signals, .events = POLLIN}, {.fd = socket, .events = POLLIN}};
     while (!reap(payload, &status)) {
-        sys_poll(polls, 2, -1);
+        // Root inside can lower even our limits (prlimit), and poll fails below two descriptors.
+        if (sys_poll(polls, 2, -1) < 0) {
+            polls[1].revents = POLLIN;
+            sys_poll(NULL, 0, CW_POLL_AGAIN_MS);
+        }
         forward_signals(signals, payload);
         if (polls[1].revents != 0) obey_monitor(socket, payload);
     }

@@ -118,6 +118,13 @@ static void obey(struct cw_monitor *m, const struct cw_command *command) {
             cw_pty_resize(m->relay.master, (uint16_t)cw_command_u32(command, 0),
                           (uint16_t)(cw_command_u32(command, 0) >> 16));
         break;
+    case CW_RECORD_OPEN_LISTENER:
+    case CW_RECORD_OPEN_CONNECTION:
+        cw_broker_open(m, command);
+        break;
+    case CW_RECORD_GIVE_UP:
+        cw_broker_give_up(m, cw_command_u32(command, 0));
+        break;
     default:
         break;
     }
@@ -147,6 +154,9 @@ static void hear_init(struct cw_monitor *m) {
         break;
     case CW_PACKET_LISTENER:
         cw_broker_take_listener(m, &packet, fds[0]);
+        break;
+    case CW_PACKET_SOCKET:
+        cw_broker_take_socket(m, &packet, fds[0]);
         break;
     case CW_PACKET_EXECED:
         m->started = true;

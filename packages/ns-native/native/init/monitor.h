@@ -3,6 +3,7 @@
 #ifndef CW_MONITOR_H
 #define CW_MONITOR_H
 
+#include "broker.h"
 #include "config.h"
 #include "fault.h"
 #include "message.h"
@@ -26,6 +27,7 @@ struct cw_watch {
 struct cw_monitor {
     struct cw_config config;
     struct cw_relay relay;
+    struct cw_broker broker;
     struct cw_commands commands;
     struct cw_watch watches[CW_WATCHES_MAX];
     struct cw_fault fault;

@@ -18,6 +18,10 @@ int cw_packet_send_fault(int socket, const struct cw_fault *fault) {
     return (int)sys_send(socket, &packet, sizeof packet, 0);
 }
 
+int cw_packet_offer(int socket, const struct cw_packet *packet) {
+    return (int)sys_send(socket, packet, sizeof *packet, CW_MSG_DONTWAIT);
+}
+
 static size_t length_of_rights(unsigned count) {
     return sizeof(struct cw_control_header) + count * sizeof(int);
 }
@@ -28,10 +32,12 @@ int cw_packet_send_fds(int socket, const struct cw_packet *packet, const int *fd
         .header = {.length = length_of_rights(count),
                    .level = CW_SOL_SOCKET,
                    .type = CW_SCM_RIGHTS},
-        .fds = {fds[0], count > 1 ? fds[1] : -1},
+        .fds = {count > 0 ? fds[0] : -1, count > 1 ? fds[1] : -1},
     };
-    struct cw_message_header message = {
-        .parts = &part, .part_count = 1, .control = &rights, .control_length = sizeof rights};
+    struct cw_message_header message = {.parts = &part,
+                                        .part_count = 1,
+                                        .control = count > 0 ? &rights : NULL,
+                                        .control_length = count > 0 ? sizeof rights : 0};
     return (int)sys_sendmsg(socket, &message);
 }
 

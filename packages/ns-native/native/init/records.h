@@ -51,6 +51,9 @@
 #define CW_RECORD_SIGNAL 64 /* u32 number */
 #define CW_RECORD_RESIZE 65 /* u16 columns, rows */
 #define CW_RECORD_DETACH 66 /* nothing: survive the end of this connection */
+#define CW_RECORD_OPEN_LISTENER 72   /* u32 id, endpoint */
+#define CW_RECORD_OPEN_CONNECTION 73 /* u32 id, endpoint */
+#define CW_RECORD_GIVE_UP 74         /* u32 id of a connection that is not there yet */
 
 // Monitor to Node.
 #define CW_RECORD_STARTED 96 /* u32 pid of init as the monitor sees it */

@@ -13,6 +13,7 @@
 #include <asm/unistd.h>
 #include <linux/capability.h>
 #include <linux/errno.h>
+#include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>
@@ -207,6 +208,14 @@ static inline long sys_poll(struct pollfd *fds, unsigned count, int timeout_ms) 
     struct __kernel_timespec time = {.tv_sec = timeout_ms / 1000,
                                      .tv_nsec = (long long)(timeout_ms % 1000) * 1000000};
     return CW_CALL5(ppoll, fds, count, timeout_ms < 0 ? NULL : &time, NULL, 8);
+}
+
+static inline long sys_epoll_create(void) { return CW_CALL1(epoll_create1, O_CLOEXEC); }
+static inline long sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+    return CW_CALL4(epoll_ctl, epoll, operation, fd, event);
+}
+static inline long sys_epoll_poll(int epoll, struct epoll_event *events, int count) {
+    return CW_CALL6(epoll_pwait, epoll, events, count, 0, NULL, 8);
 }
 
 // Memory

@@ -8,6 +8,7 @@ export class InnerListener {
   readonly port: number
   #fd: number | undefined
   #server: Server | undefined
+  #closed: () => void = () => {}
 
   /** @internal */
   constructor(fd: number, host: string, port: number) {
@@ -23,6 +24,7 @@ export class InnerListener {
   serve(server: Server): Promise<void> {
     const fd = this.release()
     this.#server = server
+    server.once('close', () => this.close())
     return new Promise((resolve, reject) => {
       server.once('error', reject)
       // exclusive: in a cluster's worker it is this process that serves, not the primary
@@ -47,5 +49,11 @@ export class InnerListener {
     this.#fd = undefined
     this.#server?.close()
     this.#server = undefined
+    this.#closed()
+  }
+
+  /** @internal */
+  onceClosed(closed: () => void): void {
+    this.#closed = closed
   }
 }
