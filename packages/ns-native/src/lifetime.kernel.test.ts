@@ -158,6 +158,14 @@ test('a program can be stopped and continued', async () => {
   expect(await child.wait()).toMatchObject({ exitCode: 0 })
 })
 
+test('a signal that comes after the end does not cost the exit status', async () => {
+  const child = await launch(containerSpec(['sh', '-c', 'exit 7']), silent)
+  // The monitor ends while this thread is not looking: it learns of that only afterwards.
+  while (isAlive(child.monitorPid)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+  expect(child.kill()).toBe(true)
+  expect(await child.wait()).toMatchObject({ exitCode: 7 })
+})
+
 test('a signal that does not exist is a TypeError', async () => {
   const child = await launch(containerSpec(['sleep', '10']), silent)
   // what a caller without types may pass

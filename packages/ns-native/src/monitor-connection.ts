@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { loadBinding } from './binding.ts'
@@ -16,6 +16,7 @@ export interface MonitorListener {
 /** The control socket of a monitor. */
 export class MonitorConnection {
   readonly #socket: Socket
+  readonly #control: number
   readonly #reader = new MessageReader()
   #channel: number | undefined
   #error: NamespaceError | undefined
@@ -24,6 +25,7 @@ export class MonitorConnection {
     { control, pid, channel }: Omit<Helper, 'pipes' | 'sent'>,
     listener: MonitorListener,
   ) {
+    this.#control = control
     this.#channel = channel
     this.#socket = new Socket({ fd: control, readable: true, writable: true })
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk, listener))
@@ -38,7 +40,20 @@ export class MonitorConnection {
   }
 
   send(message: Buffer): void {
-    if (this.#socket.writable) this.#socket.write(message)
+    if (!this.#socket.writable) return
+    // What could not be written at once goes the long way, and so does all that comes after it.
+    const sent = this.#socket.writableLength > 0 ? 0 : this.#sendAtOnce(message)
+    if (sent < message.length) this.#socket.write(message.subarray(sent))
+  }
+
+  // A failed write ends a Socket, with all that it has not read: the exit status of a monitor that
+  // has just ended would be lost.
+  #sendAtOnce(message: Buffer): number {
+    try {
+      return writeSync(this.#control, message)
+    } catch (error) {
+      return isErrno(error, 'EAGAIN') ? 0 : message.length
+    }
   }
 
   /** Say nothing more; a monitor that has not started anything ends. */
@@ -83,4 +98,8 @@ export class MonitorConnection {
     if (this.#channel !== undefined) closeSync(this.#channel)
     this.#channel = undefined
   }
+}
+
+function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
 }

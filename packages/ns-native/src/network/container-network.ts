@@ -93,13 +93,13 @@ export class ContainerNetwork {
   close(): void {
     this.#ended = true
     this.#requests.end()
-    for (const open of [...this.#listeners, ...this.#open]) open?.close()
+    for (const open of [...this.#listeners, ...this.#open]) open?.end()
   }
 
   // What is open ends with the container.
   #track<T extends Closable>(open: T): T {
     if (this.#ended) {
-      open.close()
+      open.end()
       throw hasEnded()
     }
     this.#open.add(open)
@@ -119,7 +119,7 @@ export class ContainerNetwork {
 }
 
 interface Closable {
-  close(): unknown
+  end(): void
   onceClosed(closed: () => void): void
 }
 

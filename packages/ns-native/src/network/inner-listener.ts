@@ -8,6 +8,7 @@ export class InnerListener {
   readonly port: number
   #fd: number | undefined
   #server: Server | undefined
+  #ended = false
   #closed: () => void = () => {}
 
   /** @internal */
@@ -19,13 +20,15 @@ export class InnerListener {
 
   /**
    * Have a server of `node:net`, `node:http` or `node:https` accept the connections. Resolves when it
-   * listens. From then on closing the server closes the socket; the container's end does it, too.
+   * listens, or when there is nothing to listen to because the container has ended. From then on
+   * closing the server closes the socket; the container's end does it, too.
    */
-  serve(server: Server): Promise<void> {
+  async serve(server: Server): Promise<void> {
+    if (this.#ended) return
     const fd = this.release()
     this.#server = server
     server.once('close', () => this.close())
-    return new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       // exclusive: in a cluster's worker it is this process that serves, not the primary
       server.listen({ fd, exclusive: true }, () => {
@@ -38,7 +41,7 @@ export class InnerListener {
   /** The descriptor, for uses that Node knows nothing of. It is the caller's to close. */
   release(): number {
     const fd = this.#fd
-    if (fd === undefined) throw new TypeError('the listener is served or closed already')
+    if (fd === undefined) throw new TypeError('the listener has been served or closed already')
     this.#fd = undefined
     return fd
   }
@@ -50,6 +53,12 @@ export class InnerListener {
     this.#server?.close()
     this.#server = undefined
     this.#closed()
+  }
+
+  /** @internal The container is no more. */
+  end(): void {
+    this.#ended = true
+    this.close()
   }
 
   /** @internal */

@@ -41,6 +41,11 @@ export class Publication {
     return new Promise((resolve) => this.#server.close(() => resolve()))
   }
 
+  /** @internal The container is no more. */
+  end(): void {
+    this.close()
+  }
+
   /** @internal */
   onceClosed(closed: () => void): void {
     this.#server.once('close', closed)
