@@ -72,7 +72,7 @@ test('what newuidmap said is in the message', () => {
 })
 
 test.each<[Step, number, number | undefined, RegExp]>([
-  ['clone', 38, undefined, /Linux 5\.12/],
+  ['clone', 38, undefined, /Linux 5\.11/],
   ['clone', 28, undefined, /limit|turned off/],
   ['clone', 1, undefined, /./],
   ['idmap.uid', 2, undefined, /uidmap/],

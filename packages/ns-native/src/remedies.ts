@@ -32,7 +32,7 @@ export interface Failure {
 /** What to do about a failure, as far as the step, the errno and this host say it. */
 export function remedyFor(failure: Failure): string | undefined {
   if (failure.errno === ENOSYS) {
-    return 'this kernel is too old, or a sandbox hides the call: Linux 5.12 or later is needed'
+    return 'this kernel is too old, or a sandbox hides the call: Linux 5.11 or later is needed'
   }
   return REMEDIES[failure.step]?.(failure)
 }
