@@ -27,7 +27,10 @@ export interface Started {
 
 /** A running program in its namespaces. */
 export class ContainedProcess {
-  /** Of PID 1 inside, as this process sees it. Signals sent to it reach the program. */
+  /**
+   * Of PID 1 inside, as this process sees it: signals sent to it reach the program. Of the program
+   * itself when it has joined a container.
+   */
   readonly pid: number
   /** Of the process that waits for it outside. */
   readonly monitorPid: number

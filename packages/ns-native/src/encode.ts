@@ -43,8 +43,15 @@ const MODE_DEFAULT = 0xffffffff
 const MOUNT_FLAGS = { readonly: 1, nosuid: 2, nodev: 4, noexec: 8, volatile: 16, topOnly: 32 }
 const PROCESS_FLAGS = { noNewPrivileges: 1, detached: 2, rootReadonly: 4, overlayVolatile: 8 }
 
+/** The container to be joined, for the helper: 0 for what is not known of it. */
+export interface JoinIdentity {
+  pid: number
+  parent: number
+  startTime: number
+}
+
 /** The configuration message for a spec that `checkSpec` has accepted. */
-export function encodeLaunch(spec: LaunchSpec, detached: boolean): Buffer {
+export function encodeLaunch(spec: LaunchSpec, detached: boolean, join?: JoinIdentity): Buffer {
   const { root, monitor, process } = spec
   const flags = spec.namespaces.reduce((sum, type) => sum | NAMESPACE_FLAGS[type], 0)
   return encodeMessage([
@@ -80,6 +87,7 @@ export function encodeLaunch(spec: LaunchSpec, detached: boolean): Buffer {
       type: RECORD.LISTEN,
       payload: encodeEndpoint(address),
     })),
+    ...(join === undefined ? [] : [encodeJoin(join)]),
   ])
 }
 
@@ -116,6 +124,14 @@ export function encodeGiveUp(id: number): Buffer {
 /** A message after which the container outlives this connection. */
 export function encodeDetach(): Buffer {
   return encodeMessage([{ type: RECORD.DETACH, payload: Buffer.alloc(0) }])
+}
+
+function encodeJoin({ pid, parent, startTime }: JoinIdentity): WireRecord {
+  const payload = Buffer.alloc(16)
+  payload.writeUInt32LE(pid, 0)
+  payload.writeUInt32LE(parent, 4)
+  payload.writeBigUInt64LE(BigInt(startTime), 8)
+  return { type: RECORD.JOIN, payload }
 }
 
 function encodeIdMapping(plan: IdMappingPlan): WireRecord[] {

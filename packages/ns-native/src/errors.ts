@@ -12,6 +12,8 @@ export const NAMESPACE_ERROR_CODES = [
   'ERR_NS_SETUP',
   /** Everything was set up, but the program could not be executed; `errno` and `path` say why. */
   'ERR_NS_EXEC',
+  /** The container to be joined, attached to or told something has ended, or never was. */
+  'ERR_NS_ENDED',
   /** The launch was given up because its `AbortSignal` said so. */
   'ERR_NS_ABORTED',
   /** The monitor process was killed; the container dies with it and its exit status is unknown. */

@@ -16,6 +16,9 @@ export function faultError(fault: Fault, spec: LaunchSpec): NamespaceError {
     const message = `the monitor reports an unknown step ${fault.step}`
     return new NamespaceError('ERR_NS_HELPER', message)
   }
+  if (step === 'join' && fault.errno === constants.errno.ESRCH) {
+    return new NamespaceError('ERR_NS_ENDED', 'cannot join the container: it has ended', { step })
+  }
   return step === 'exec' ? execError(fault, spec) : setupError(step, fault, spec)
 }
 
@@ -110,6 +113,7 @@ const DESCRIPTIONS: Partial<Record<Step, string>> = {
   monitor: 'start the monitor',
   log: 'open the log',
   stdio: 'connect standard input and output',
+  join: 'join the container',
   clone: 'create namespaces',
   procfs: 'use /proc of the host',
   'idmap.setgroups': 'deny setgroups in the user namespace',

@@ -26,6 +26,7 @@ export {
   type SelectedIdMapping,
   selectIdMapping,
 } from './id-mapping.ts'
+export { type JoinSpec, type JoinTarget, join } from './join.ts'
 export { type LaunchOptions, launch } from './launch.ts'
 export type {
   DirectoryRoot,

@@ -55,8 +55,16 @@ export interface PendingLaunch {
 /** The same as {@link launch}, for who wants the streams before the program runs. Throws what goes wrong until then. */
 export function startLaunch(spec: LaunchSpec, options: LaunchOptions): PendingLaunch {
   checkSpec(spec)
+  return beginLaunch(spec, options, encodeLaunch(spec, options.detached === true))
+}
+
+/** The part of it that comes after the spec has become a message. */
+export function beginLaunch(
+  spec: LaunchSpec,
+  options: LaunchOptions,
+  message: Buffer,
+): PendingLaunch {
   if (options.signal?.aborted) throw aborted(options.signal)
-  const message = encodeLaunch(spec, options.detached === true)
   const terminalToRestore = saveTerminal(spec, options)
   const helper = startHelper(options.stdio, message, {
     path: options.helperPath,

@@ -39,6 +39,7 @@ export const RECORD = {
   ROOT_TMPFS: 32,
   CHANNEL: 44,
   LISTEN: 45,
+  JOIN: 55,
   SIGNAL: 64,
   RESIZE: 65,
   DETACH: 66,

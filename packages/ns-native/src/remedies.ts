@@ -39,6 +39,7 @@ export function remedyFor(failure: Failure): string | undefined {
 
 const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> = {
   clone: noUserNamespace,
+  join: joinRefused,
   'idmap.setgroups': noUserNamespace,
   'idmap.uid': idMapRefused,
   'idmap.gid': idMapRefused,
@@ -102,6 +103,15 @@ function noUserNamespace({ errno }: { errno: number }): string | undefined {
     ? 'this seems to be a container itself whose sandbox forbids namespaces: start the outer one ' +
         'with a seccomp profile that allows clone and mount (docker: --security-opt seccomp=unconfined)'
     : 'this host does not allow unprivileged user namespaces: look for an LSM or a seccomp filter'
+}
+
+function joinRefused({ errno }: Failure): string | undefined {
+  if (errno === EPERM || errno === EACCES) {
+    return 'only root and the user who started the container may join it'
+  }
+  return errno === ENOENT
+    ? 'this kernel does not tell whose child a process is: it is built without CONFIG_PROC_CHILDREN'
+    : undefined
 }
 
 function idMapRefused({ errno, detail }: Failure): string | undefined {

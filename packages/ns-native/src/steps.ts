@@ -7,6 +7,7 @@ export const STEPS = [
   'monitor',
   'log',
   'stdio',
+  'join',
   'clone',
   'procfs',
   'idmap.setgroups',

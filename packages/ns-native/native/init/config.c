@@ -179,6 +179,15 @@ static int set_process(const struct record *record, struct cw_config *config) {
     return config->umask > 0777 ? -EINVAL : 0;
 }
 
+static int set_join(const struct record *record, struct cw_config *config) {
+    if (record->length != 16 || config->join.pid != 0) return -EINVAL;
+    config->join.pid = u32_at(record->payload);
+    config->join.parent = u32_at(record->payload + 4);
+    config->join.start_time = u64_at(record->payload + 8);
+    bool certain = config->join.parent != 0 || config->join.start_time != 0;
+    return config->join.pid > 0 && config->join.pid <= INT32_MAX && certain ? 0 : -EINVAL;
+}
+
 static int decode(const struct record *r, struct cw_config *c) {
     switch (r->type) {
     case CW_RECORD_NAMESPACES:
@@ -255,6 +264,8 @@ static int decode(const struct record *r, struct cw_config *c) {
         return r->length == 0 ? 0 : -EINVAL;
     case CW_RECORD_LISTEN:
         return cw_endpoint_decode(r->payload, r->length, &c->listeners[c->listener_count++]);
+    case CW_RECORD_JOIN:
+        return set_join(r, c);
     default:
         return r->flags & CW_FLAG_MUST_UNDERSTAND ? -EOPNOTSUPP : 0;
     }
@@ -301,6 +312,7 @@ static bool has_its_namespaces(const struct cw_config *c) {
     return (c->namespaces & ~known) == 0 && (!mounts || c->namespaces & CLONE_NEWNS) &&
            (c->hostname == NULL || c->namespaces & CLONE_NEWUTS) &&
            (c->listener_count == 0 || cw_has_network(c)) &&
+           (c->namespaces == 0 || c->join.pid == 0) &&
            maps == ((c->namespaces & CLONE_NEWUSER) != 0);
 }
 

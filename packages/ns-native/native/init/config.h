@@ -46,6 +46,13 @@ struct cw_strings {
     uint32_t count;
 };
 
+// A container to be joined: its init, and what tells that from a later process of the same number.
+struct cw_join {
+    uint32_t pid; // 0: none
+    uint32_t parent;
+    uint64_t start_time;
+};
+
 struct cw_config {
     uint32_t namespaces;
     uint32_t id_map_kind;
@@ -83,6 +90,7 @@ struct cw_config {
     const char *log_path;
     const char *exit_path;
     struct cw_strings removals;
+    struct cw_join join;
     bool channel;
     struct cw_endpoint *listeners;
     uint32_t listener_count;

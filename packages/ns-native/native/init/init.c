@@ -56,8 +56,7 @@ static int become_root(const struct cw_config *config, struct cw_fault *fault) {
     return 0;
 }
 
-// A session keyring of its own, so that the caller's keys are not the container's.
-static int new_keyring(struct cw_fault *fault) {
+int cw_new_keyring(struct cw_fault *fault) {
     cw_at(fault, CW_STEP_KEYRING, CW_NO_INDEX);
     long error = sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0);
     // Kernels without keys, and sandboxes that forbid them (Docker's filter), have nothing to leak.
@@ -136,7 +135,7 @@ static int set_up(const struct cw_config *config, int socket, int *slave, struct
     cw_at(fault, CW_STEP_DUMPABLE, CW_NO_INDEX);
     CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
     if ((error = tie_to_monitor(socket, fault)) < 0) return error;
-    if ((error = new_keyring(fault)) < 0) return error;
+    if ((error = cw_new_keyring(fault)) < 0) return error;
     if (config->hostname != NULL) {
         cw_at(fault, CW_STEP_HOSTNAME, CW_NO_INDEX);
         CW_TRY(fault, "sethostname", sys_sethostname(config->hostname, strlen(config->hostname)));
@@ -144,17 +143,6 @@ static int set_up(const struct cw_config *config, int socket, int *slave, struct
     if (config->namespaces & CLONE_NEWNET && (error = loopback_up(fault)) < 0) return error;
     if ((error = listen_for_node(config, socket, fault)) < 0) return error;
     return build_view(config, socket, slave, fault);
-}
-
-// What ended the payload before it was the program: its own filter, or somebody with a SIGKILL.
-static int fail_by_death(const struct cw_config *config, int status, struct cw_fault *fault) {
-    int signal = status & 0x7f;
-    bool filtered = config->seccomp != NULL && (signal == CW_SIGSYS || signal == CW_SIGILL);
-    struct cw_text detail = CW_TEXT(fault->detail);
-    cw_at(fault, filtered ? CW_STEP_SECCOMP : CW_STEP_EXEC, CW_EXEC_DIED);
-    cw_text_add(&detail, "signal ");
-    cw_text_add_number(&detail, (uint64_t)signal, 1);
-    return cw_fail(fault, "execve", filtered ? -EPERM : -ECHILD);
 }
 
 // Forks the payload and waits until it is the program: the status pipe closes by exec. It closes by
@@ -165,12 +153,11 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
     int status[2];
     cw_at(fault, CW_STEP_FORK, CW_NO_INDEX);
     CW_TRY(fault, "pipe2", sys_pipe2(status, O_CLOEXEC));
-    int self = (int)sys_getpid();
     *payload = (int)CW_TRY(fault, "clone", sys_clone(0, NULL));
     if (*payload == 0) {
         sys_close(socket);
         sys_close(status[0]);
-        cw_payload(config, slave, self, fault);
+        cw_payload(config, slave, status[1], fault);
         sys_write(status[1], fault, sizeof *fault);
         sys_exit(127);
     }
@@ -183,7 +170,7 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
     if (size == 0) {
         int status;
         long ended = sys_wait4(*payload, &status, __WCLONE, NULL);
-        return ended == *payload ? fail_by_death(config, status, fault) : 0;
+        return ended == *payload ? cw_payload_died(config, status, fault) : 0;
     }
     if (size != sizeof reported) return cw_fail(fault, "read", size < 0 ? size : -EPROTO);
     *fault = reported;

@@ -3,9 +3,13 @@
 #define CW_INIT_H
 
 #include "config.h"
+#include "fault.h"
 
 // Be PID 1 of the new namespaces. `socket` leads to the monitor; `stdio` are descriptors to put
 // in place of 0-2, -1 where those stay.
 _Noreturn void cw_init(const struct cw_config *config, int socket, const int stdio[3]);
+
+// A session keyring of its own, so that the caller's keys are not the container's.
+int cw_new_keyring(struct cw_fault *fault);
 
 #endif

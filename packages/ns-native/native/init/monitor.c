@@ -9,6 +9,7 @@
 #include "exit-file.h"
 #include "idmap.h"
 #include "init.h"
+#include "join.h"
 #include "packet.h"
 #include "parent.h"
 #include "procfs.h"
@@ -74,9 +75,10 @@ static int start(struct cw_monitor *m) {
     int error = read_config(m);
     if (error == 0 && !m->detached) cw_parent_watch(m);
     if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
-    if (error == 0) error = clone_init(m);
+    if (error == 0) error = m->config.join.pid != 0 ? cw_join_start(m) : clone_init(m);
     if (error < 0) return error;
     cw_relay_settle(&m->relay);
+    if (m->config.join.pid != 0) return 0;
     error = name_ids(m);
     if (error < 0) return error;
     cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
@@ -91,6 +93,8 @@ void cw_monitor_kill(struct cw_monitor *m) {
 static void send_signal(struct cw_monitor *m, int signal) {
     if (signal == CW_SIGKILL)
         cw_monitor_kill(m);
+    else if (m->config.join.pid != 0)
+        sys_pidfd_send_signal(m->pidfd, signal);
     else if (m->socket >= 0)
         cw_packet_send(m->socket, CW_PACKET_SIGNAL, signal);
 }
@@ -138,15 +142,17 @@ static void obey_node(struct cw_monitor *m, int fd, short revents) {
     if (taken < 0) lose_control(m, taken);
 }
 
-static void hear_init(struct cw_monitor *m) {
+// False when there is nothing to hear.
+static bool hear_init(struct cw_monitor *m) {
     struct cw_packet packet;
     int fds[2];
     int received = cw_packet_receive(m->socket, &packet, fds, CW_MSG_DONTWAIT);
-    if (received == -EAGAIN) return;
+    if (received == -EAGAIN) return false;
     if (received <= 0) {
         cw_unwatch(m, m->socket);
         cw_close(&m->socket);
-        return;
+        if (m->config.join.pid != 0) cw_join_settle(m);
+        return false;
     }
     switch (packet.kind) {
     case CW_PACKET_PTY:
@@ -163,6 +169,9 @@ static void hear_init(struct cw_monitor *m) {
         cw_relay_start(&m->relay);
         cw_send_started(m->control, m->pid);
         break;
+    case CW_PACKET_JOINED:
+        cw_join_take(m, &packet, fds[0]);
+        break;
     case CW_PACKET_STATUS:
         m->status = packet.value;
         m->has_status = true;
@@ -174,6 +183,7 @@ static void hear_init(struct cw_monitor *m) {
     default:
         break;
     }
+    return true;
 }
 
 static void socket_ready(struct cw_monitor *m, int fd, short revents) {
@@ -198,8 +208,11 @@ static void forward_signals(struct cw_monitor *m, int fd, short revents) {
 
 static void reap_init(struct cw_monitor *m) {
     int status;
-    if (sys_wait4(m->pid, &status, WNOHANG, &m->usage) != m->pid) return;
-    while (m->socket >= 0) hear_init(m); // its last words
+    int pid = m->pid;
+    while (m->socket >= 0 && hear_init(m)) {
+    } // its last words
+    if (m->dead || m->pid != pid) return; // a joiner's were about who takes its place
+    if (sys_wait4(m->pid, &status, WNOHANG | __WALL, &m->usage) != m->pid) return;
     if (!m->has_status) m->status = status;
     m->dead = true;
 }
@@ -259,7 +272,7 @@ static void fail_without_words(struct cw_monitor *m) {
 static void finish(struct cw_monitor *m) {
     if (m->pid > 0 && !m->dead) { // set-up failed out here
         cw_monitor_kill(m);
-        sys_wait4(m->pid, NULL, 0, &m->usage);
+        sys_wait4(m->pid, NULL, __WALL, &m->usage);
     }
     cw_relay_close(&m->relay);
     if (m->started && m->config.exit_path != NULL)
@@ -287,7 +300,7 @@ static int begin(struct cw_monitor *m) {
 
 int cw_monitor(int control) {
     struct cw_monitor m = {.control = control, .channel = -1, .socket = -1, .pidfd = -1,
-                           .parent = -1, .user_ns = -1};
+                           .parent = -1, .joined = -1, .user_ns = -1};
     m.relay.terminal = -1;
     for (unsigned i = 0; i < CW_WATCHES_MAX; i++) m.watches[i].fd = -1;
     m.faulted = begin(&m) < 0 || start(&m) < 0;

@@ -37,6 +37,7 @@ struct cw_monitor {
     int socket;  // to init
     int pidfd;
     int parent;      // pidfd of Node, whose death is the container's; -1 when it is not
+    int joined;      // pidfd of the container that this is a further program of; -1 when it is none
     int user_ns;     // init's, for the removal; -1 without
     int pid;
     int status;      // the payload's, or init's own when that died first

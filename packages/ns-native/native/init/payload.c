@@ -130,7 +130,17 @@ static int exec_program(const struct cw_config *config, struct cw_fault *fault) 
     return search_and_exec(config, fault);
 }
 
-int cw_payload(const struct cw_config *config, int slave, int parent, struct cw_fault *fault) {
+int cw_payload_died(const struct cw_config *config, int status, struct cw_fault *fault) {
+    int signal = status & 0x7f;
+    bool filtered = config->seccomp != NULL && (signal == CW_SIGSYS || signal == CW_SIGILL);
+    struct cw_text detail = CW_TEXT(fault->detail);
+    cw_at(fault, filtered ? CW_STEP_SECCOMP : CW_STEP_EXEC, CW_EXEC_DIED);
+    cw_text_add(&detail, "signal ");
+    cw_text_add_number(&detail, (uint64_t)signal, 1);
+    return cw_fail(fault, "execve", filtered ? -EPERM : -ECHILD);
+}
+
+int cw_payload(const struct cw_config *config, int slave, int lifeline, struct cw_fault *fault) {
     bool no_new_privileges = config->process_flags & CW_PROCESS_NO_NEW_PRIVILEGES;
     int error = own_session(slave, fault);
     if (error < 0) return error;
@@ -152,12 +162,14 @@ int cw_payload(const struct cw_config *config, int slave, int parent, struct cw_
     cw_at(fault, CW_STEP_NNP, CW_NO_INDEX);
     if (no_new_privileges) CW_TRY(fault, "prctl", sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0));
 
-    // Without a pid namespace init's death does not end us by itself; armed after the last change
-    // of credentials, which would have cleared it, and with a look whether it is too late.
+    // Without a pid namespace the parent's death does not end us by itself, nor does it when we have
+    // joined one; armed after the last change of credentials, which would have cleared it, and with a
+    // look whether it is too late.
     cw_at(fault, CW_STEP_SIGNALS, CW_NO_INDEX);
-    if (!(config->namespaces & CLONE_NEWPID)) {
+    if (!(config->namespaces & CLONE_NEWPID) || config->join.pid != 0) {
+        struct pollfd poll = {.fd = lifeline};
         CW_TRY(fault, "prctl", sys_prctl(PR_SET_PDEATHSIG, CW_SIGKILL, 0));
-        if (sys_getppid() != parent) return cw_fail(fault, "getppid", -ESRCH);
+        if (sys_poll(&poll, 1, 0) > 0) return cw_fail(fault, "poll", -ESRCH); // hung up
     }
     CW_TRY(fault, "rt_sigprocmask", sys_sigmask(CW_SIG_SETMASK, 0));
     cw_at(fault, CW_STEP_CLOSEFDS, CW_NO_INDEX);

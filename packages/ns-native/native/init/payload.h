@@ -5,8 +5,12 @@
 #include "config.h"
 #include "fault.h"
 
-// Turn this process, a fresh child of init, into the configured program. Returns only on failure.
-// `slave` is the pty's, or -1; `parent` is init as this process sees it.
-int cw_payload(const struct cw_config *config, int slave, int parent, struct cw_fault *fault);
+// Turn this process, a fresh child of init or of the joiner, into the configured program. Returns
+// only on failure. `slave` is the pty's, or -1; `lifeline` leads to the parent.
+int cw_payload(const struct cw_config *config, int slave, int lifeline, struct cw_fault *fault);
+
+// The fault for one that was ended before it was the program: its own filter, or somebody with a
+// SIGKILL.
+int cw_payload_died(const struct cw_config *config, int status, struct cw_fault *fault);
 
 #endif

@@ -45,6 +45,8 @@
 #define CW_RECORD_ROOT_TMPFS 32    /* u64 size, u32 mode, 0 */
 #define CW_RECORD_CHANNEL 44       /* nothing: descriptor 4 is the descriptor channel */
 #define CW_RECORD_LISTEN 45        /* endpoint; repeated */
+#define CW_RECORD_JOIN 55          /* u32 pid, parent or 0; u64 start time or 0: no container, but a
+                                      further program in that one */
 #define CW_CONFIG_RECORDS 64       /* all of them are below this */
 
 // Node to monitor, afterwards.

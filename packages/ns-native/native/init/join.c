@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+#include "join.h"
+
+#include "descriptors.h"
+#include "init.h"
+#include "payload.h"
+#include "procfs.h"
+#include "pty.h"
+#include "sys.h"
+
+static const struct {
+    uint32_t type;
+    char name[8];
+} namespaces[] = {{CLONE_NEWUSER, "user"}, {CLONE_NEWNS, "mnt"},     {CLONE_NEWPID, "pid"},
+                  {CLONE_NEWNET, "net"},   {CLONE_NEWIPC, "ipc"},    {CLONE_NEWUTS, "uts"},
+                  {CLONE_NEWTIME, "time"}, {CLONE_NEWCGROUP, "cgroup"}};
+
+static long read_text(int proc, int pid, const char *name, char *text, size_t size) {
+    CW_AUTO_FD file = cw_proc_open_of(proc, pid, name, O_RDONLY);
+    if (file < 0) return file;
+    long used = sys_read(file, text, size - 1);
+    text[used > 0 ? used : 0] = '\0';
+    return used;
+}
+
+static const char *read_number(const char *at, uint64_t *number) {
+    while (*at == ' ') at++;
+    for (*number = 0; *at >= '0' && *at <= '9'; at++) *number = *number * 10 + (uint64_t)(*at - '0');
+    return at;
+}
+
+// Fields 4 and 22 of /proc/PID/stat; the second, a name in parentheses, may contain anything.
+static long read_stat(int proc, int pid, uint64_t *parent, uint64_t *start_time) {
+    char text[1024];
+    uint64_t value;
+    long size = read_text(proc, pid, "stat", text, sizeof text);
+    if (size < 0) return size;
+    const char *at = text + size;
+    while (at > text && *at != ')') at--;
+    if (*at != ')') return -EPROTO;
+    at += 4; // ") S "
+    for (int field = 4; field <= 22; field++) {
+        at = read_number(*at == '-' ? at + 1 : at, &value);
+        if (field == 4) *parent = value;
+        if (field < 22 && *at++ != ' ') return -EPROTO;
+    }
+    *start_time = value;
+    return 0;
+}
+
+// The first child: the program, as init forks nothing before it, and ends with it.
+static long first_child(int proc, int pid) {
+    char name[40];
+    char text[64];
+    uint64_t child;
+    struct cw_text path = CW_TEXT(name);
+    cw_text_add(&path, "task/");
+    cw_text_add_number(&path, (uint64_t)pid, 1);
+    cw_text_add(&path, "/children");
+    long size = read_text(proc, pid, name, text, sizeof text);
+    if (size < 0) return size;
+    read_number(text, &child);
+    return child > 0 ? (long)child : -ESRCH;
+}
+
+static long namespace_id(int proc, int pid, const char *name, struct statx *out) {
+    char path[40];
+    struct cw_text text = CW_TEXT(path);
+    if (pid == 0)
+        cw_text_add(&text, "self");
+    else
+        cw_text_add_number(&text, (uint64_t)pid, 1);
+    cw_text_add(&text, "/ns/");
+    cw_text_add(&text, name);
+    return sys_statx(proc, path, 0, out);
+}
+
+// Which namespaces of a process are not ours: only those need be, and can be, entered.
+static long other_namespaces(int proc, int pid, uint32_t *types) {
+    *types = 0;
+    for (unsigned i = 0; i < sizeof namespaces / sizeof namespaces[0]; i++) {
+        struct statx own;
+        struct statx theirs;
+        if (namespace_id(proc, 0, namespaces[i].name, &own) == -ENOENT) continue; // not in this kernel
+        long error = namespace_id(proc, pid, namespaces[i].name, &theirs);
+        if (error < 0) return error == -ENOENT ? -ESRCH : error;
+        if (own.stx_ino != theirs.stx_ino) *types |= namespaces[i].type;
+    }
+    return 0;
+}
+
+static bool may_set_groups(int proc, int pid) {
+    char text[16];
+    return read_text(proc, pid, "setgroups", text, sizeof text) <= 0 || text[0] != 'd';
+}
+
+static int ended_or(long error) { return (int)(error == -ENOENT ? -ESRCH : error); }
+
+// A pidfd of a process that is the one that is meant, and not a later one of the same number: by
+// when it started, or whose child it is (which waits for it, so that its number is not given away).
+static int open_process(int proc, int pid, uint64_t parent, uint64_t start_time,
+                        struct cw_fault *fault) {
+    uint64_t found_parent;
+    uint64_t found_start;
+    int pidfd = (int)CW_TRY(fault, "pidfd_open", sys_pidfd_open(pid));
+    long error = ended_or(read_stat(proc, pid, &found_parent, &found_start));
+    if (error == 0 && ((parent != 0 && parent != found_parent) ||
+                       (start_time != 0 && start_time != found_start)))
+        error = -ESRCH;
+    if (error == 0) return pidfd;
+    sys_close(pidfd);
+    return cw_fail(fault, "read", error);
+}
+
+// Init itself can be entered by root only: it is not dumpable, and its memory belongs to the
+// host's user namespace. The program is in the same namespaces.
+static int find(struct cw_monitor *m, int *program, struct cw_fault *fault) {
+    struct cw_config *config = &m->config;
+    const struct cw_join *join = &config->join;
+    CW_AUTO_FD proc = cw_proc_open(fault);
+    if (proc < 0) return proc;
+    cw_at(fault, CW_STEP_JOIN, CW_NO_INDEX);
+    int pid = (int)join->pid;
+    m->joined = open_process(proc, pid, join->parent, join->start_time, fault);
+    if (m->joined < 0) return m->joined;
+    long error = other_namespaces(proc, pid, &config->namespaces);
+    if (error == -EACCES || error == -EPERM) {
+        pid = (int)CW_TRY(fault, "read", ended_or(first_child(proc, pid)));
+        *program = open_process(proc, pid, join->pid, 0, fault);
+        if (*program < 0) return *program;
+        error = other_namespaces(proc, pid, &config->namespaces);
+    }
+    CW_TRY(fault, "statx", error);
+    config->id_map_kind = may_set_groups(proc, pid) ? CW_ID_MAP_SUBID : CW_ID_MAP_SINGLE;
+    return 0;
+}
+
+static int take_stdio(const int stdio[3], int *socket, int *target, struct cw_fault *fault) {
+    for (int fd = 0; fd < 3; fd++)
+        if (stdio[fd] >= 0) CW_TRY(fault, "dup3", sys_dup3(stdio[fd], fd, 0));
+    int keep[] = {*socket, *target};
+    CW_TRY(fault, "close_range", cw_close_others(keep, 2));
+    return 0;
+}
+
+// From here on a process of the container may look at us: not into us (CVE-2016-9962).
+static int enter(const struct cw_config *config, int target, struct cw_fault *fault) {
+    CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
+    CW_TRY(fault, "prctl", sys_prctl(PR_SET_PDEATHSIG, CW_SIGKILL, 0));
+    if (config->namespaces != 0)
+        CW_TRY(fault, "setns", sys_setns(target, (int)config->namespaces));
+    sys_close(target);
+    if (!(config->namespaces & CLONE_NEWUSER)) return 0;
+    if (config->id_map_kind != CW_ID_MAP_SINGLE) {
+        CW_TRY(fault, "setgroups", sys_setgroups(0, NULL));
+        CW_TRY(fault, "setresgid", sys_setresgid(0));
+        CW_TRY(fault, "setresuid", sys_setresuid(0));
+    }
+    // The change of credentials has set it to what fs.suid_dumpable says.
+    CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
+    return 0;
+}
+
+// Of the container's own devpts: /dev/ptmx is resolved in its mounts.
+static int open_pty(const struct cw_config *config, int socket, int *slave,
+                    struct cw_fault *fault) {
+    int pair[2] = {-1, -1};
+    struct cw_packet packet = {.kind = CW_PACKET_PTY};
+    struct cw_mounted mounted = {.root = -1, .pts = -1};
+    cw_at(fault, CW_STEP_PTY, CW_NO_INDEX);
+    mounted.root = (int)CW_TRY(fault, "open",
+                               sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+    int error = cw_pty_open(config, &mounted, pair, fault);
+    sys_close(mounted.root);
+    if (error < 0) return error;
+    CW_TRY(fault, "sendmsg", cw_packet_send_fds(socket, &packet, pair, 2));
+    for (int fd = 0; fd < 3; fd++) CW_TRY(fault, "dup3", sys_dup3(pair[1], fd, 0));
+    sys_close(pair[0]);
+    *slave = pair[1];
+    return 0;
+}
+
+static int join(const struct cw_config *config, int target, int socket, const int stdio[3],
+                struct cw_fault *fault) {
+    int slave = -1;
+    int pidfd = -1;
+    int error = take_stdio(stdio, &socket, &target, fault);
+    if (error == 0) error = enter(config, target, fault);
+    if (error == 0) error = cw_new_keyring(fault);
+    if (error == 0 && config->terminal) error = open_pty(config, socket, &slave, fault);
+    if (error < 0) return error;
+    cw_at(fault, CW_STEP_FORK, CW_NO_INDEX);
+    // A child of the monitor's, which is to wait for it. It ends without a signal until it is the
+    // program, as this process does.
+    long pid = CW_TRY(fault, "clone", sys_clone(CLONE_PARENT | CLONE_PIDFD, &pidfd));
+    if (pid == 0) {
+        cw_payload(config, slave, socket, fault);
+        return -fault->error;
+    }
+    struct cw_packet packet = {.kind = CW_PACKET_JOINED, .value = (int32_t)pid};
+    cw_packet_send_fds(socket, &packet, &pidfd, 1);
+    sys_exit(0);
+}
+
+// A joined program without the container's pid namespace would outlive it.
+static void container_ended(struct cw_monitor *m, int fd, short revents) {
+    (void)revents;
+    cw_unwatch(m, fd);
+    cw_monitor_kill(m);
+}
+
+int cw_join_start(struct cw_monitor *m) {
+    int pair[2];
+    CW_AUTO_FD program = -1;
+    int error = find(m, &program, &m->fault);
+    if (error < 0) return error;
+    cw_watch(m, m->joined, POLLIN, container_ended);
+    int target = program >= 0 ? program : m->joined;
+    cw_at(&m->fault, CW_STEP_JOIN, CW_NO_INDEX);
+    CW_TRY(&m->fault, "socketpair", sys_socketpair(CW_SOCK_SEQPACKET | CW_SOCK_CLOEXEC, pair));
+    m->pid = (int)CW_TRY(&m->fault, "clone", sys_clone(CLONE_PIDFD, &m->pidfd));
+    if (m->pid == 0) {
+        struct cw_fault fault = m->fault;
+        join(&m->config, target, pair[1], m->relay.given, &fault);
+        struct cw_packet packet = {.kind = CW_PACKET_FAULT, .fault = fault};
+        sys_write(pair[1], &packet, sizeof packet); // all that a filter may still let through
+        sys_exit(127);
+    }
+    sys_close(pair[1]);
+    m->socket = pair[0];
+    return 0;
+}
+
+void cw_join_take(struct cw_monitor *m, const struct cw_packet *packet, int pidfd) {
+    cw_monitor_kill(m); // the joiner: it has nothing more to do, and might be frozen
+    sys_wait4(m->pid, NULL, __WALL, NULL);
+    sys_close(m->pidfd);
+    m->pid = packet->value;
+    m->pidfd = pidfd;
+}
+
+// As for the first program (init.c): a child that exec has not made end with SIGCHLD is none.
+void cw_join_settle(struct cw_monitor *m) {
+    int status;
+    if (m->faulted || m->dead) return;
+    if (sys_wait4(m->pid, &status, __WCLONE, &m->usage) == m->pid) {
+        m->dead = true;
+        m->faulted = true;
+        cw_payload_died(&m->config, status, &m->fault);
+        return;
+    }
+    m->started = true;
+    cw_relay_start(&m->relay);
+    cw_send_started(m->control, m->pid);
+}

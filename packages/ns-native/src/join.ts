@@ -1,0 +1,54 @@
+import { checkSpec } from './check-spec.ts'
+import { ContainedProcess } from './contained-process.ts'
+import { encodeLaunch } from './encode.ts'
+import { PolicyError } from './errors.ts'
+import { beginLaunch, type LaunchOptions } from './launch.ts'
+import type { LaunchSpec } from './launch-spec.ts'
+
+/**
+ * A container that runs: as `launch` or `attach` gave it, or the number of its PID 1 out here with
+ * field 22 of `/proc/PID/stat`, which tells it from a later process of the same number.
+ */
+export type JoinTarget = ContainedProcess | { pid: number; startTime: number }
+
+/** The further program. Where it runs is the container's affair, what it may do is not: see `join`. */
+export type JoinSpec = Pick<LaunchSpec, 'process' | 'monitor'>
+
+/**
+ * Run a further program in a container (`docker exec`); resolves once it has been executed.
+ *
+ * It enters all namespaces in which the container's program is, with its ids and its root, under a
+ * monitor of its own: `wait` and `kill` are about it alone. The container's end is its end, as is,
+ * unless it is detached, the end of this process. Nothing is taken over from the container's own
+ * program: capabilities, filter and limits are those of `spec`, and nothing else. Needs root or the
+ * user who started the container.
+ *
+ * Rejects like `launch`, and with ERR_NS_ENDED when the container has ended, or never was.
+ */
+export async function join(
+  target: JoinTarget,
+  spec: JoinSpec,
+  options: LaunchOptions,
+): Promise<ContainedProcess> {
+  const whole = { ...spec, namespaces: [], mounts: [], maskedPaths: [], readonlyPaths: [] }
+  checkSpec(whole)
+  const message = encodeLaunch(whole, options.detached === true, identify(target))
+  return beginLaunch(whole, options, message).started
+}
+
+function identify(target: JoinTarget) {
+  if (target instanceof ContainedProcess) {
+    // The monitor waits for it, so that while it is its child the number is nobody else's.
+    return { pid: target.pid, parent: target.monitorPid, startTime: 0 }
+  }
+  const { pid, startTime } = target
+  check(pid > 0 && pid <= 0x7fffffff && Number.isInteger(pid), '/pid', pid)
+  check(startTime > 0 && Number.isSafeInteger(startTime), '/startTime', startTime)
+  return { pid, parent: 0, startTime }
+}
+
+function check(valid: boolean, pointer: string, value: unknown): void {
+  if (valid) return
+  const message = `invalid target: ${pointer}: must be a positive integer, but is ${value}`
+  throw new PolicyError(message, { pointer }, 'ERR_NS_SPEC')
+}
