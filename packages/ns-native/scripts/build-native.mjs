@@ -62,6 +62,8 @@ function buildAddon() {
   const common = [
     '-O2 -g0 -fPIC -fvisibility=hidden -fno-strict-aliasing -Wall -Wextra -Werror',
     '-ffunction-sections -fdata-sections -fno-stack-protector -U_FORTIFY_SOURCE',
+    // gcc for arm64 would call functions of its own library for atomic operations
+    ...optional(cc, ['-mno-outline-atomics']),
     `-ffile-prefix-map=${root}=.`,
   ]
   const objects = [...sources(addonDirectory, '.c'), ...sources(addonDirectory, '.cc')].map(

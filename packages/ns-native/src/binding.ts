@@ -3,6 +3,11 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { NamespaceError, UnsupportedError } from './errors.ts'
 
+/** A descriptor that is waited for; opaque. */
+export interface PollHandle {
+  readonly kind: unique symbol
+}
+
 /**
  * What the addon exports (native/addon/native.h). Paths are NUL-terminated bytes; every result is
  * >= 0 or a negative errno. Nothing is checked there, so everything is checked before.
@@ -20,6 +25,17 @@ export interface Binding {
     channel: number,
     spawned: Int32Array,
   ): number
+  /** Some of the bytes, without waiting: their number or -EAGAIN; 0 from receive is the end. */
+  send(socket: number, bytes: Uint8Array): number
+  receive(socket: number, bytes: Uint8Array): number
+  /**
+   * Calls back when the descriptor can be read (1) or written (2), from the event loop. The
+   * descriptor belongs to the handle, and is closed by pollClose or when the thread ends.
+   */
+  pollOpen(fd: number, callback: (events: number) => void): PollHandle | number
+  pollEvents(handle: PollHandle, events: number): void
+  pollRef(handle: PollHandle, referenced: boolean): void
+  pollClose(handle: PollHandle): void
   /** The next descriptor that waits on a channel; -EAGAIN when none does. */
   receiveFd(channel: number): number
   /** The control socket and the pipes of this helper are in good hands. */

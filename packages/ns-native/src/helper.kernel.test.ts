@@ -101,7 +101,7 @@ test('a monitor whose launcher goes away before it configured anything ends', as
       onEnd: resolve,
     })
     connection.send(Buffer.from('CW'))
-    connection.end()
+    connection.close()
   })
   await ended
   expect(isAlive(helper.pid)).toBe(false)

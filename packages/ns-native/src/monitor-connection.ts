@@ -1,7 +1,7 @@
-import { closeSync, writeSync } from 'node:fs'
-import { Socket } from 'node:net'
+import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { loadBinding } from './binding.ts'
+import { ControlSocket } from './control-socket.ts'
 import { NamespaceError } from './errors.ts'
 import type { Helper } from './helper.ts'
 import { decodeEvent, MessageReader, type MonitorEvent } from './records.ts'
@@ -15,8 +15,7 @@ export interface MonitorListener {
 
 /** The control socket of a monitor. */
 export class MonitorConnection {
-  readonly #socket: Socket
-  readonly #control: number
+  readonly #socket: ControlSocket
   readonly #reader = new MessageReader()
   #channel: number | undefined
   #error: NamespaceError | undefined
@@ -25,40 +24,24 @@ export class MonitorConnection {
     { control, pid, channel }: Omit<Helper, 'pipes' | 'sent'>,
     listener: MonitorListener,
   ) {
-    this.#control = control
     this.#channel = channel
-    this.#socket = new Socket({ fd: control, readable: true, writable: true })
-    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk, listener))
-    // Writing to a monitor that is gone: its end is what counts, and that comes by itself.
-    this.#socket.on('error', () => {})
-    this.#socket.on('end', () => this.#socket.destroy())
-    loadBinding().claim(pid)
-    this.#socket.on('close', () => {
-      this.#closeChannel()
-      this.#reap(pid, () => listener.onEnd(this.#error))
+    this.#socket = new ControlSocket(control, {
+      onData: (chunk) => this.#read(chunk, listener),
+      onClose: () => {
+        this.#closeChannel()
+        this.#reap(pid, () => listener.onEnd(this.#error))
+      },
     })
+    loadBinding().claim(pid)
   }
 
   send(message: Buffer): void {
-    if (!this.#socket.writable) return
-    // What could not be written at once goes the long way, and so does all that comes after it.
-    const sent = this.#socket.writableLength > 0 ? 0 : this.#sendAtOnce(message)
-    if (sent < message.length) this.#socket.write(message.subarray(sent))
+    this.#socket.send(message)
   }
 
-  // A failed write ends a Socket, with all that it has not read: the exit status of a monitor that
-  // has just ended would be lost.
-  #sendAtOnce(message: Buffer): number {
-    try {
-      return writeSync(this.#control, message)
-    } catch (error) {
-      return isErrno(error, 'EAGAIN') ? 0 : message.length
-    }
-  }
-
-  /** Say nothing more; a monitor that has not started anything ends. */
-  end(): void {
-    this.#socket.end()
+  /** Break off. The monitor kills what it has not yet started. */
+  close(): void {
+    this.#socket.close()
   }
 
   ref(): void {
@@ -98,8 +81,4 @@ export class MonitorConnection {
     if (this.#channel !== undefined) closeSync(this.#channel)
     this.#channel = undefined
   }
-}
-
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "native.h"
+#include "poll.h"
 
 namespace {
 
@@ -38,6 +39,15 @@ Napi::Value Spawn(const Napi::CallbackInfo& info) {
 
 Napi::Value ReceiveFd(const Napi::CallbackInfo& info) {
   return Result(info, cw_receive_fd(Int(info[0])));
+}
+
+// send(socket, bytes), receive(socket, bytes): without waiting
+Napi::Value Send(const Napi::CallbackInfo& info) {
+  return Result(info, cw_send(Int(info[0]), Bytes(info[1]), Size(info[1])));
+}
+
+Napi::Value Receive(const Napi::CallbackInfo& info) {
+  return Result(info, cw_receive(Int(info[0]), Bytes(info[1]), Size(info[1])));
 }
 
 void Claim(const Napi::CallbackInfo& info) { cw_child_claim(Int(info[0])); }
@@ -76,6 +86,8 @@ void Orphan(void* env) { cw_child_orphan(env); }
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   napi_add_env_cleanup_hook(env, Orphan, static_cast<napi_env>(env));
   exports.Set("spawn", Napi::Function::New<Spawn>(env));
+  exports.Set("send", Napi::Function::New<Send>(env));
+  exports.Set("receive", Napi::Function::New<Receive>(env));
   exports.Set("receiveFd", Napi::Function::New<ReceiveFd>(env));
   exports.Set("claim", Napi::Function::New<Claim>(env));
   exports.Set("reap", Napi::Function::New<Reap>(env));
@@ -86,6 +98,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("syncfs", Napi::Function::New<SyncFs>(env));
   exports.Set("terminalSave", Napi::Function::New<TerminalSave>(env));
   exports.Set("terminalLoad", Napi::Function::New<TerminalLoad>(env));
+  cromwell::ExportPoll(env, exports);
   return exports;
 }
 

@@ -30,6 +30,9 @@ int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, si
 // start.c: execute the helper with these descriptors, all above `count` or -1, as 0, 1, …; without
 // environment, and with all signals blocked.
 int cw_start(const char *path, const int *fds, int count, int32_t *pid);
+// Some of the bytes, without waiting; 0 from cw_receive is the end.
+int cw_send(int socket, const void *bytes, size_t size);
+int cw_receive(int socket, void *bytes, size_t size);
 // The next descriptor on a channel; -EAGAIN when there is none, -EMFILE when there is no room.
 int cw_receive_fd(int channel);
 // A sealed copy of a file in memory; the descriptor stays open for the life of the process.

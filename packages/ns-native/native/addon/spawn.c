@@ -74,8 +74,8 @@ int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, si
         if (fds[i] < 0) error = fds[i];
     }
     if (error == 0) {
-        ssize_t sent = send(spawned->control, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        spawned->sent = sent < 0 ? 0 : (int32_t)sent; // the rest goes the usual way
+        int sent = cw_send(spawned->control, message, size);
+        spawned->sent = sent < 0 ? 0 : sent; // the rest goes the usual way
         error = cw_start(helper, fds, 5, &spawned->pid);
     }
     for (int i = 0; i < 5; i++) close_if(&fds[i]);
@@ -84,6 +84,16 @@ int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, si
     close_if(&spawned->channel);
     for (int i = 0; i < 3; i++) close_if(&spawned->pipes[i]);
     return error;
+}
+
+int cw_send(int socket, const void *bytes, size_t size) {
+    ssize_t sent = send(socket, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? -errno : (int)sent;
+}
+
+int cw_receive(int socket, void *bytes, size_t size) {
+    ssize_t received = recv(socket, bytes, size, MSG_DONTWAIT);
+    return received < 0 ? -errno : (int)received;
 }
 
 int cw_receive_fd(int channel) {
