@@ -190,6 +190,7 @@ function checkSeccomp(program: Uint8Array | undefined): void {
 function checkMonitor({ monitor }: LaunchSpec): void {
   if (monitor?.logPath !== undefined) checkPath(monitor.logPath, '/monitor/logPath')
   if (monitor?.exitPath !== undefined) checkPath(monitor.exitPath, '/monitor/exitPath')
+  if (monitor?.attachPath !== undefined) checkPath(monitor.attachPath, '/monitor/attachPath')
   each(monitor?.removeOnExit ?? [], '/monitor/removeOnExit', (path, at) => {
     checkPath(path, at)
     const names = path.split('/').filter((name) => name !== '')

@@ -19,7 +19,7 @@ export interface Started {
   pid: number
   monitorPid: number
   pipes: readonly [Socket | undefined, Socket | undefined, Socket | undefined]
-  connection: MonitorConnection
+  connection: Pick<MonitorConnection, 'send' | 'ref' | 'unref'>
   network: ContainerNetwork
   status: Promise<ExitStatus>
   hasEnded: () => boolean

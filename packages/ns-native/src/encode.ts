@@ -80,6 +80,7 @@ export function encodeLaunch(spec: LaunchSpec, detached: boolean, join?: JoinIde
       ),
     },
     ...texts(RECORD.LOG_PATH, monitor?.logPath),
+    ...texts(RECORD.ATTACH_PATH, monitor?.attachPath),
     ...texts(RECORD.EXIT_PATH, monitor?.exitPath),
     ...texts(RECORD.REMOVE, ...(monitor?.removeOnExit ?? [])),
     ...(needsChannel(spec) ? [{ type: RECORD.CHANNEL, payload: Buffer.alloc(0) }] : []),

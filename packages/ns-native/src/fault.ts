@@ -87,6 +87,8 @@ function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefi
     case 'cwd':
     case 'cwd.create':
       return spec.process.cwd
+    case 'attach':
+      return spec.monitor?.attachPath
     case 'log':
       return spec.monitor?.logPath
     case 'net.listen': {
@@ -113,6 +115,7 @@ const DESCRIPTIONS: Partial<Record<Step, string>> = {
   monitor: 'start the monitor',
   log: 'open the log',
   stdio: 'connect standard input and output',
+  attach: 'listen for attachments on',
   join: 'join the container',
   clone: 'create namespaces',
   procfs: 'use /proc of the host',

@@ -1,3 +1,4 @@
+export { type AttachTarget, attach, readExitFile } from './attach.ts'
 export { ContainedProcess, type ExitStatus } from './contained-process.ts'
 export {
   CAPABILITIES,

@@ -175,6 +175,11 @@ export interface MonitorSpec {
   logPath?: string
   /** Written (temp, fsync, rename) when the container has ended: `exit-code=`, `signal=`, `finished-at=` lines. */
   exitPath?: string
+  /**
+   * A unix socket of this name, mode 0600, for `attach`; its directory must belong to the caller and
+   * be writable for nobody else. Gone when the container has ended.
+   */
+  attachPath?: string
   /** Removed after that, recursively, with the container's own ids, never following links. */
   removeOnExit?: readonly string[]
 }

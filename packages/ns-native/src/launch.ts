@@ -197,7 +197,8 @@ class Launch implements PendingLaunch {
   }
 }
 
-function exitStatus(event: Extract<MonitorEvent, { type: 'exited' }>): ExitStatus {
+/** What the record says, in the words of this package. */
+export function exitStatus(event: Extract<MonitorEvent, { type: 'exited' }>): ExitStatus {
   const signal = event.signal === 0 ? null : signalName(event.signal)
   return {
     exitCode: event.signal === 0 ? event.code : signal === null ? 128 + event.signal : null,
@@ -251,14 +252,14 @@ function restoreTerminal(saved: SavedTerminal | undefined): void {
   }
 }
 
-interface Resolvers<T> {
+export interface Resolvers<T> {
   promise: Promise<T>
   resolve: (value: T) => void
   reject: (reason: Error) => void
 }
 
-// Promise.withResolvers came with Node 22.
-function withResolvers<T>(): Resolvers<T> {
+/** Promise.withResolvers, which came with Node 22. */
+export function withResolvers<T>(): Resolvers<T> {
   let resolve: Resolvers<T>['resolve'] = () => {}
   let reject: Resolvers<T>['reject'] = () => {}
   const promise = new Promise<T>((onResolve, onReject) => {

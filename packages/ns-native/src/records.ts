@@ -40,6 +40,7 @@ export const RECORD = {
   CHANNEL: 44,
   LISTEN: 45,
   JOIN: 55,
+  ATTACH_PATH: 56,
   SIGNAL: 64,
   RESIZE: 65,
   DETACH: 66,
@@ -49,6 +50,7 @@ export const RECORD = {
   STARTED: 96,
   FAULT: 97,
   EXITED: 98,
+  ATTACHED: 114,
   DESCRIPTOR: 104,
 } as const
 
@@ -144,6 +146,8 @@ export type MonitorEvent =
       systemMicros: number
       maxRssBytes: number
     }
+  /** The container that this connection leads to, told to whoever connects. */
+  | { type: 'attached'; pid: number; monitorPid: number; startTime: number }
   | DescriptorEvent
 
 /** A descriptor was handed over, or could not be. */
@@ -185,6 +189,14 @@ export function decodeEvent(
         userMicros: Number(payload.readBigUInt64LE(8)),
         systemMicros: Number(payload.readBigUInt64LE(16)),
         maxRssBytes: Number(payload.readBigUInt64LE(24)),
+      }
+    case RECORD.ATTACHED:
+      check(payload.length === 16, 'bad attached record')
+      return {
+        type: 'attached',
+        pid: payload.readUInt32LE(0),
+        monitorPid: payload.readUInt32LE(4),
+        startTime: Number(payload.readBigUInt64LE(8)),
       }
     case RECORD.DESCRIPTOR:
       check(payload.length === 16, 'bad descriptor record')

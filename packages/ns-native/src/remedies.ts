@@ -39,6 +39,10 @@ export function remedyFor(failure: Failure): string | undefined {
 
 const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> = {
   clone: noUserNamespace,
+  attach: ({ errno }) =>
+    errno === EACCES
+      ? 'its directory must belong to the caller, and be writable for nobody else (chmod 700)'
+      : undefined,
   join: joinRefused,
   'idmap.setgroups': noUserNamespace,
   'idmap.uid': idMapRefused,

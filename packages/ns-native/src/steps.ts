@@ -7,6 +7,7 @@ export const STEPS = [
   'monitor',
   'log',
   'stdio',
+  'attach',
   'join',
   'clone',
   'procfs',

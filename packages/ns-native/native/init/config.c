@@ -264,6 +264,8 @@ static int decode(const struct record *r, struct cw_config *c) {
         return r->length == 0 ? 0 : -EINVAL;
     case CW_RECORD_LISTEN:
         return cw_endpoint_decode(r->payload, r->length, &c->listeners[c->listener_count++]);
+    case CW_RECORD_ATTACH_PATH:
+        return one_text(r, &c->attach_path);
     case CW_RECORD_JOIN:
         return set_join(r, c);
     default:
@@ -327,6 +329,7 @@ static bool is_complete(const struct cw_config *c, const uint32_t *counts) {
            (c->listener_count == 0 || c->channel) && is_absolute(c->cwd) && is_absolute(c->root) &&
            is_absolute(c->upper) && is_absolute(c->work) && is_absolute(c->newuidmap) &&
            is_absolute(c->newgidmap) && is_absolute(c->log_path) && is_absolute(c->exit_path) &&
+           is_absolute(c->attach_path) &&
            all_absolute(&c->lower) && all_absolute(&c->masked) && all_absolute(&c->readonly) &&
            all_absolute(&c->removals);
 }

@@ -91,6 +91,7 @@ struct cw_config {
     const char *exit_path;
     struct cw_strings removals;
     struct cw_join join;
+    const char *attach_path;
     bool channel;
     struct cw_endpoint *listeners;
     uint32_t listener_count;

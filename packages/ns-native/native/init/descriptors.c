@@ -2,6 +2,9 @@
 #include "descriptors.h"
 
 #include "sys.h"
+#include "text.h"
+
+#define CW_PATH_MAX 4096
 
 int cw_close_others(int *keep, unsigned count) {
     for (unsigned i = 1; i < count; i++)
@@ -41,4 +44,13 @@ int cw_set_nonblocking(int fd, int on) {
     if (flags < 0) return (int)flags;
     long wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
     return wanted == flags ? 0 : (int)sys_fcntl(fd, F_SETFL, wanted);
+}
+
+int cw_open_parent(const char *path) {
+    char parent[CW_PATH_MAX];
+    size_t size = (size_t)(cw_last_component(path) - path);
+    if (size == 0 || size >= sizeof parent) return -ENAMETOOLONG;
+    memcpy(parent, path, size);
+    parent[size] = '\0';
+    return (int)sys_openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 }

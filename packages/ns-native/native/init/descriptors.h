@@ -13,4 +13,7 @@ int cw_point_at_null(int fd);
 
 int cw_set_nonblocking(int fd, int on);
 
+// The directory that a path leads to the last component of.
+int cw_open_parent(const char *path);
+
 #endif

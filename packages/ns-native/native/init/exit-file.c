@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "exit-file.h"
 
+#include "descriptors.h"
 #include "sys.h"
 #include "text.h"
-
-#define CW_PATH_MAX 4096
-
-static int open_parent(const char *path) {
-    char parent[CW_PATH_MAX];
-    size_t size = (size_t)(cw_last_component(path) - path);
-    if (size == 0 || size >= sizeof parent) return -ENAMETOOLONG;
-    memcpy(parent, path, size);
-    parent[size] = '\0';
-    return (int)sys_openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-}
 
 static void add_signal(struct cw_text *text, unsigned signal) {
     static const char *const names[] = {
@@ -50,7 +40,7 @@ int cw_exit_file_write(const char *path, int status) {
     cw_text_add(&temporary_name, ".tmp");
     if (temporary_name.full) return -ENAMETOOLONG;
 
-    CW_AUTO_FD parent = open_parent(path);
+    CW_AUTO_FD parent = cw_open_parent(path);
     if (parent < 0) return parent;
     CW_AUTO_FD file = (int)sys_openat(
         parent, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);

@@ -2,6 +2,7 @@
 #include "join.h"
 
 #include "descriptors.h"
+#include "identity.h"
 #include "init.h"
 #include "payload.h"
 #include "procfs.h"
@@ -15,39 +16,6 @@ static const struct {
                   {CLONE_NEWNET, "net"},   {CLONE_NEWIPC, "ipc"},    {CLONE_NEWUTS, "uts"},
                   {CLONE_NEWTIME, "time"}, {CLONE_NEWCGROUP, "cgroup"}};
 
-static long read_text(int proc, int pid, const char *name, char *text, size_t size) {
-    CW_AUTO_FD file = cw_proc_open_of(proc, pid, name, O_RDONLY);
-    if (file < 0) return file;
-    long used = sys_read(file, text, size - 1);
-    text[used > 0 ? used : 0] = '\0';
-    return used;
-}
-
-static const char *read_number(const char *at, uint64_t *number) {
-    while (*at == ' ') at++;
-    for (*number = 0; *at >= '0' && *at <= '9'; at++) *number = *number * 10 + (uint64_t)(*at - '0');
-    return at;
-}
-
-// Fields 4 and 22 of /proc/PID/stat; the second, a name in parentheses, may contain anything.
-static long read_stat(int proc, int pid, uint64_t *parent, uint64_t *start_time) {
-    char text[1024];
-    uint64_t value;
-    long size = read_text(proc, pid, "stat", text, sizeof text);
-    if (size < 0) return size;
-    const char *at = text + size;
-    while (at > text && *at != ')') at--;
-    if (*at != ')') return -EPROTO;
-    at += 4; // ") S "
-    for (int field = 4; field <= 22; field++) {
-        at = read_number(*at == '-' ? at + 1 : at, &value);
-        if (field == 4) *parent = value;
-        if (field < 22 && *at++ != ' ') return -EPROTO;
-    }
-    *start_time = value;
-    return 0;
-}
-
 // The first child: the program, as init forks nothing before it, and ends with it.
 static long first_child(int proc, int pid) {
     char name[40];
@@ -57,9 +25,9 @@ static long first_child(int proc, int pid) {
     cw_text_add(&path, "task/");
     cw_text_add_number(&path, (uint64_t)pid, 1);
     cw_text_add(&path, "/children");
-    long size = read_text(proc, pid, name, text, sizeof text);
+    long size = cw_proc_read(proc, pid, name, text, sizeof text);
     if (size < 0) return size;
-    read_number(text, &child);
+    cw_read_number(text, &child);
     return child > 0 ? (long)child : -ESRCH;
 }
 
@@ -91,7 +59,7 @@ static long other_namespaces(int proc, int pid, uint32_t *types) {
 
 static bool may_set_groups(int proc, int pid) {
     char text[16];
-    return read_text(proc, pid, "setgroups", text, sizeof text) <= 0 || text[0] != 'd';
+    return cw_proc_read(proc, pid, "setgroups", text, sizeof text) <= 0 || text[0] != 'd';
 }
 
 static int ended_or(long error) { return (int)(error == -ENOENT ? -ESRCH : error); }
@@ -103,7 +71,7 @@ static int open_process(int proc, int pid, uint64_t parent, uint64_t start_time,
     uint64_t found_parent;
     uint64_t found_start;
     int pidfd = (int)CW_TRY(fault, "pidfd_open", sys_pidfd_open(pid));
-    long error = ended_or(read_stat(proc, pid, &found_parent, &found_start));
+    long error = ended_or(cw_proc_stat(proc, pid, &found_parent, &found_start));
     if (error == 0 && ((parent != 0 && parent != found_parent) ||
                        (start_time != 0 && start_time != found_start)))
         error = -ESRCH;
@@ -252,4 +220,5 @@ void cw_join_settle(struct cw_monitor *m) {
     m->started = true;
     cw_relay_start(&m->relay);
     cw_send_started(m->control, m->pid);
+    cw_attach_started(m);
 }

@@ -3,6 +3,7 @@
 // output, log, exit file, directories to remove. It stays in the caller's namespaces.
 #include "monitor.h"
 
+#include "attach.h"
 #include "broker.h"
 #include "channel.h"
 #include "descriptors.h"
@@ -74,6 +75,7 @@ static int name_ids(struct cw_monitor *m) {
 static int start(struct cw_monitor *m) {
     int error = read_config(m);
     if (error == 0 && !m->detached) cw_parent_watch(m);
+    if (error == 0) error = cw_attach_open(m);
     if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
     if (error == 0) error = m->config.join.pid != 0 ? cw_join_start(m) : clone_init(m);
     if (error < 0) return error;
@@ -108,7 +110,7 @@ static void lose_control(struct cw_monitor *m, int why) {
     if (!m->started || !wanted) cw_monitor_kill(m);
 }
 
-static void obey(struct cw_monitor *m, const struct cw_command *command) {
+void cw_monitor_obey(struct cw_monitor *m, const struct cw_command *command) {
     switch (command->type) {
     case CW_RECORD_SIGNAL:
         send_signal(m, (int)cw_command_u32(command, 0));
@@ -138,7 +140,7 @@ static void obey_node(struct cw_monitor *m, int fd, short revents) {
     struct cw_command command;
     int taken;
     (void)revents;
-    while ((taken = cw_command_read(fd, &m->commands, &command)) > 0) obey(m, &command);
+    while ((taken = cw_command_read(fd, &m->commands, &command)) > 0) cw_monitor_obey(m, &command);
     if (taken < 0) lose_control(m, taken);
 }
 
@@ -168,6 +170,7 @@ static bool hear_init(struct cw_monitor *m) {
         m->started = true;
         cw_relay_start(&m->relay);
         cw_send_started(m->control, m->pid);
+        cw_attach_started(m);
         break;
     case CW_PACKET_JOINED:
         cw_join_take(m, &packet, fds[0]);
@@ -278,7 +281,9 @@ static void finish(struct cw_monitor *m) {
     if (m->started && m->config.exit_path != NULL)
         cw_exit_file_write(m->config.exit_path, m->status);
     remove_directories(m);
+    cw_attach_close(m);
     if (m->started) {
+        cw_attach_exited(m);
         cw_send_exited(m->control, m->status, &m->usage);
         return;
     }
@@ -301,6 +306,7 @@ static int begin(struct cw_monitor *m) {
 int cw_monitor(int control) {
     struct cw_monitor m = {.control = control, .channel = -1, .socket = -1, .pidfd = -1,
                            .parent = -1, .joined = -1, .user_ns = -1};
+    cw_attach_init(&m.attach);
     m.relay.terminal = -1;
     for (unsigned i = 0; i < CW_WATCHES_MAX; i++) m.watches[i].fd = -1;
     m.faulted = begin(&m) < 0 || start(&m) < 0;

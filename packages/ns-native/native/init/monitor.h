@@ -4,6 +4,7 @@
 #define CW_MONITOR_H
 
 #include "broker.h"
+#include "attach.h"
 #include "config.h"
 #include "fault.h"
 #include "message.h"
@@ -28,6 +29,7 @@ struct cw_monitor {
     struct cw_config config;
     struct cw_relay relay;
     struct cw_broker broker;
+    struct cw_attach attach;
     struct cw_commands commands;
     struct cw_watch watches[CW_WATCHES_MAX];
     struct cw_fault fault;
@@ -51,6 +53,9 @@ struct cw_monitor {
 // Have `ready` called from the monitor's one loop; 0, or -ENFILE when all places are taken.
 int cw_watch(struct cw_monitor *m, int fd, short events, cw_ready *ready);
 void cw_unwatch(struct cw_monitor *m, int fd);
+
+// What a command asks for.
+void cw_monitor_obey(struct cw_monitor *m, const struct cw_command *command);
 
 // SIGKILL to init: everything inside ends.
 void cw_monitor_kill(struct cw_monitor *m);

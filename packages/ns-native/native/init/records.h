@@ -47,6 +47,7 @@
 #define CW_RECORD_LISTEN 45        /* endpoint; repeated */
 #define CW_RECORD_JOIN 55          /* u32 pid, parent or 0; u64 start time or 0: no container, but a
                                       further program in that one */
+#define CW_RECORD_ATTACH_PATH 56   /* string */
 #define CW_CONFIG_RECORDS 64       /* all of them are below this */
 
 // Node to monitor, afterwards.
@@ -62,6 +63,7 @@
 #define CW_RECORD_FAULT 97   /* u32 step, index, errno; strings call, detail */
 #define CW_RECORD_EXITED 98  /* i32 code or -1, i32 signal or 0, u64 user us, system us, RSS bytes */
 #define CW_RECORD_DESCRIPTOR 104 /* u32 CW_DESCRIPTOR_*, id, port, errno: one waits on the channel when errno is 0 */
+#define CW_RECORD_ATTACHED 114 /* u32 pid of init, of the monitor; u64 start time of init */
 
 // endpoint = u16 4 or 6 for the version of IP, u16 port, 16 bytes of address, the unused ones zero
 

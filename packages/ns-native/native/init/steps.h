@@ -10,6 +10,7 @@
     X(MONITOR, "monitor")                                                                         \
     X(LOG, "log")                                                                                 \
     X(STDIO, "stdio")                                                                             \
+    X(ATTACH, "attach")                                                                           \
     X(JOIN, "join")                                                                               \
     X(CLONE, "clone")                                                                             \
     X(PROCFS, "procfs")                                                                           \

@@ -288,6 +288,7 @@ static inline long sys_sethostname(const char *name, size_t size) {
 }
 
 // Credentials
+static inline long sys_geteuid(void) { return CW_CALL0(geteuid); }
 static inline long sys_setresuid(unsigned uid) { return CW_CALL3(setresuid, uid, uid, uid); }
 static inline long sys_setresgid(unsigned gid) { return CW_CALL3(setresgid, gid, gid, gid); }
 static inline long sys_setgroups(size_t count, const uint32_t *groups) {
@@ -341,6 +342,9 @@ static inline long sys_bind(int fd, const void *address, int size) {
 static inline long sys_listen(int fd, int backlog) { return CW_CALL2(listen, fd, backlog); }
 static inline long sys_connect(int fd, const void *address, int size) {
     return CW_CALL3(connect, fd, address, size);
+}
+static inline long sys_accept(int fd) {
+    return CW_CALL4(accept4, fd, 0, 0, CW_SOCK_CLOEXEC | CW_SOCK_NONBLOCK);
 }
 static inline long sys_getsockname(int fd, void *address, int *size) {
     return CW_CALL3(getsockname, fd, address, size);
