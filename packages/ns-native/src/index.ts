@@ -51,6 +51,19 @@ export type { HostAccess, HostAccessOptions } from './network/host-access.ts'
 export type { InnerListener } from './network/inner-listener.ts'
 export type { Publication, PublishOptions } from './network/publication.ts'
 export { InnerSocketError } from './network/socket-error.ts'
+export type {
+  Degradable,
+  EnvPolicy,
+  FilePolicy,
+  LimitPolicy,
+  NetPolicy,
+  PathLike,
+  Policy,
+  PresetName,
+} from './sandbox/policy.ts'
+export { presets } from './sandbox/presets.ts'
+export type { Duration, Size } from './sandbox/quantities.ts'
+export { type RunOptions, Sandbox, type SandboxSpawnOptions, sandbox } from './sandbox/sandbox.ts'
 export { defaultSeccomp } from './seccomp/default-filter.ts'
 export type { DefaultSeccompOptions } from './seccomp/default-profile.ts'
 export { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './seccomp/interpret.ts'
@@ -59,7 +72,11 @@ export { isSensitiveSocket, sensitiveSocketsBelow } from './sensitive-sockets.ts
 export { AbortError } from './spawn/abort-error.ts'
 export type { EffectiveMount, EffectivePolicy } from './spawn/effective-policy.ts'
 export type { EndReason, RunResult, Usage } from './spawn/run-result.ts'
-export { SandboxProcess, type SandboxProcessEvents } from './spawn/sandbox-process.ts'
+export {
+  type ExecOptions,
+  SandboxProcess,
+  type SandboxProcessEvents,
+} from './spawn/sandbox-process.ts'
 export { spawn } from './spawn/spawn.ts'
 export type { ChildOptions, SpawnOptions } from './spawn/spawn-options.ts'
 export type { StdioOptions, StdioWord } from './spawn/stdio.ts'

@@ -2,7 +2,7 @@ import { checkSpec } from './check-spec.ts'
 import { ContainedProcess } from './contained-process.ts'
 import { encodeLaunch } from './encode.ts'
 import { PolicyError } from './errors.ts'
-import { beginLaunch, type LaunchOptions } from './launch.ts'
+import { beginLaunch, type LaunchOptions, type PendingLaunch } from './launch.ts'
 import type { LaunchSpec } from './launch-spec.ts'
 
 /**
@@ -30,10 +30,19 @@ export async function join(
   spec: JoinSpec,
   options: LaunchOptions,
 ): Promise<ContainedProcess> {
+  return startJoin(target, spec, options).started
+}
+
+/** The same as {@link join}, for who wants the streams before the program runs. Throws what goes wrong until then. */
+export function startJoin(
+  target: JoinTarget,
+  spec: JoinSpec,
+  options: LaunchOptions,
+): PendingLaunch {
   const whole = { ...spec, namespaces: [], mounts: [], maskedPaths: [], readonlyPaths: [] }
   checkSpec(whole)
   const message = encodeLaunch(whole, options.detached === true, identify(target))
-  return beginLaunch(whole, options, message).started
+  return beginLaunch(whole, options, message)
 }
 
 function identify(target: JoinTarget) {

@@ -36,7 +36,7 @@ export function planSpawn(
   context: SpawnContext,
 ): LaunchSpec {
   checkOptionNames(options)
-  const { spec, process } = passedOn(options)
+  const { spec } = passedOn(options)
   const namespaces = newNamespaces(options.namespaces)
   const base: LaunchSpec = {
     mounts: [],
@@ -45,7 +45,7 @@ export function planSpawn(
     ...spec,
     namespaces,
     ...(namespaces.includes('user') ? { idMapping: chooseIds(options.idMapping, context) } : {}),
-    process: { ...chooseProcess(command, options, context.around), ...process },
+    process: planProcess(command, options, context),
   }
   const { root = 'system' } = options
   if (root === 'host') return base
@@ -89,10 +89,11 @@ function callerOnly({ uid, gid }: IdMappingFacts): IdMappingPlan {
   }
 }
 
-function chooseProcess(
-  command: readonly string[],
+/** The part of the spec that is about the program itself. */
+export function planProcess(
+  command: readonly [string, ...string[]],
   options: SpawnOptions,
-  around: Surroundings,
+  { around }: Pick<SpawnContext, 'around'>,
 ): ProcessSpec {
   const { uid = 0, gid = 0, env, cwd = '/', pty } = options
   const seccomp = options.seccomp ?? 'default'
@@ -108,6 +109,7 @@ function chooseProcess(
     noNewPrivileges: true,
     ...(pty === undefined ? {} : { terminal: pty }),
     ...(seccomp === 'none' ? {} : { seccomp: filter(seccomp) }),
+    ...passedOn(options).process,
   }
 }
 

@@ -5,12 +5,15 @@ import type { ContainedProcess, ExitStatus } from '../contained-process.ts'
 import { NamespaceError } from '../errors.ts'
 import type { PendingLaunch } from '../launch.ts'
 import type { LaunchSpec } from '../launch-spec.ts'
+import type { ContainerNetwork } from '../network/container-network.ts'
+import type { Publication, PublishOptions } from '../network/publication.ts'
 import { AbortError } from './abort-error.ts'
 import { Collector } from './collector.ts'
 import { Deferred } from './deferred.ts'
 import { effectivePolicy } from './effective-policy.ts'
 import { holdStream, releaseStream } from './held-stream.ts'
 import { type RunResult, runResult } from './run-result.ts'
+import type { SpawnOptions } from './spawn-options.ts'
 
 /** The events of a {@link SandboxProcess}, in the order of a `ChildProcess`. */
 export interface SandboxProcessEvents {
@@ -24,6 +27,12 @@ export interface SandboxProcessEvents {
   close: [exitCode: number | null, signal: NodeJS.Signals | null]
 }
 
+/** What a program that joins another one may have differently. */
+export type ExecOptions = Pick<
+  SpawnOptions,
+  'cwd' | 'env' | 'stdio' | 'signal' | 'killSignal' | 'pty' | 'collectBytes'
+>
+
 /** What a {@link SandboxProcess} is made of. */
 export interface SandboxProcessParts {
   command: readonly [string, ...string[]]
@@ -35,6 +44,12 @@ export interface SandboxProcessParts {
   killSignal?: NodeJS.Signals | number | undefined
   collectBytes?: number | undefined
   degraded?: readonly string[]
+  /** How to run another program beside it. */
+  exec: (
+    beside: ContainedProcess,
+    command: readonly [string, ...string[]],
+    options: ExecOptions,
+  ) => SandboxProcess
   /** Called once, when nothing of it is left or it never came to be. */
   cleanUp?: (() => void) | undefined
 }
@@ -143,6 +158,25 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
     this.#contained?.detach()
   }
 
+  /**
+   * Run a further program beside this one, in its namespaces and with its policy, under a kill and a
+   * result of its own. Only while this one runs: await `spawned` first. Throws TypeError before that.
+   */
+  exec(file: string, args: readonly string[] = [], options: ExecOptions = {}): SandboxProcess {
+    return this.#parts.exec(this.#running(), [file, ...args], options)
+  }
+
+  /** Have a port of the host lead to one inside. Only while it runs, and with a network of its own. */
+  async publish(port: number, options: PublishOptions = {}): Promise<Publication> {
+    await this.spawned
+    return this.#running().network.publish(port, options)
+  }
+
+  /** Its network, as far as that is in this process's hands: see `network` of ContainedProcess. */
+  get network(): ContainerNetwork {
+    return this.#running().network
+  }
+
   ref(): void {
     this.#launch?.ref()
   }
@@ -157,6 +191,11 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
     this.stderr?.resume()
     this.kill('SIGKILL')
     await this.result.catch(() => {})
+  }
+
+  #running(): ContainedProcess {
+    if (this.#contained !== undefined) return this.#contained
+    throw new TypeError('the program does not run yet: await spawned first')
   }
 
   #outputs(): Readable[] {
