@@ -6,12 +6,12 @@
 
 import { writeFileSync } from 'node:fs'
 
-const { compileSeccomp } = await import('../dist/seccomp/compile.js')
+const { compileOrdered } = await import('../dist/seccomp/compile-ordered.js')
 const { defaultProfile } = await import('../dist/seccomp/default-profile.js')
 
 const filters = ['x64', 'arm64'].flatMap((arch) =>
   [false, true].map((allowNestedNamespaces) => {
-    const program = compileSeccomp(defaultProfile({ allowNestedNamespaces }), arch)
+    const program = compileOrdered(defaultProfile({ allowNestedNamespaces }), arch)
     const key = allowNestedNamespaces ? `'${arch}-nested'` : arch
     return `  // ${program.length / 8} instructions
   ${key}:

@@ -64,10 +64,24 @@ export type {
 export { presets } from './sandbox/presets.ts'
 export type { Duration, Size } from './sandbox/quantities.ts'
 export { type RunOptions, Sandbox, type SandboxSpawnOptions, sandbox } from './sandbox/sandbox.ts'
+export {
+  type CompiledSeccomp,
+  type CompileSeccompOptions,
+  compileSeccomp,
+  type SeccompExplanation,
+} from './seccomp/compile.ts'
 export { defaultSeccomp } from './seccomp/default-filter.ts'
 export type { DefaultSeccompOptions } from './seccomp/default-profile.ts'
 export { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './seccomp/interpret.ts'
-export type { SeccompAction, SeccompArch } from './seccomp/profile.ts'
+export type {
+  SeccompAction,
+  SeccompArch,
+  SeccompArg,
+  SeccompCondition,
+  SeccompOperator,
+  SeccompProfile,
+  SeccompRule,
+} from './seccomp/profile.ts'
 export { isSensitiveSocket, sensitiveSocketsBelow } from './sensitive-sockets.ts'
 export { AbortError } from './spawn/abort-error.ts'
 export type { EffectiveMount, EffectivePolicy } from './spawn/effective-policy.ts'

@@ -40,6 +40,8 @@ export const SECCOMP_RETURN = {
   SCMP_ACT_KILL_THREAD: 0x00000000,
   SCMP_ACT_TRAP: 0x00030000,
   SCMP_ACT_ERRNO: 0x00050000,
+  SCMP_ACT_NOTIFY: 0x7fc00000,
+  SCMP_ACT_TRACE: 0x7ff00000,
   SCMP_ACT_LOG: 0x7ffc0000,
   SCMP_ACT_ALLOW: 0x7fff0000,
 } as const
@@ -49,6 +51,20 @@ export const INSTRUCTION_BYTES = 8
 
 /** The kernel takes no more (BPF_MAXINSNS). */
 export const MAX_INSTRUCTIONS = 4096
+
+/** The instructions of a program. */
+export function decodeInstructions(program: Uint8Array): Instruction[] {
+  const view = new DataView(program.buffer, program.byteOffset, program.byteLength)
+  return Array.from({ length: Math.floor(program.length / INSTRUCTION_BYTES) }, (_, index) => {
+    const offset = index * INSTRUCTION_BYTES
+    return {
+      code: view.getUint16(offset, true),
+      jt: view.getUint8(offset + 2),
+      jf: view.getUint8(offset + 3),
+      k: view.getUint32(offset + 4, true),
+    }
+  })
+}
 
 /** The bytes of a program, little endian as all architectures we know are. */
 export function encodeInstructions(instructions: readonly Instruction[]): Uint8Array {

@@ -1,10 +1,11 @@
 import { BPF, type Instruction, SECCOMP_DATA } from './bpf.ts'
-import type { SeccompArg } from './profile.ts'
+import type { OrderedArg } from './ordered-profile.ts'
+import { returns } from './program.ts'
 
 /** A rule of one system call; `action` is the value that the program returns. */
 export interface CallRule {
   action: number
-  args: readonly SeccompArg[]
+  args: readonly OrderedArg[]
 }
 
 /** Where a test goes on: at its own next instruction, behind itself, or behind the whole rule. */
@@ -20,11 +21,6 @@ export function compileRules(
   const reachable = unconditional < 0 ? rules : rules.slice(0, unconditional + 1)
   const code = reachable.flatMap(compileRule)
   return unconditional < 0 ? [...code, otherwise] : code
-}
-
-/** The instruction that ends the program with a value. */
-export function returns(value: number): Instruction {
-  return { code: BPF.RETURN, jt: 0, jf: 0, k: value >>> 0 }
 }
 
 function compileRule({ action, args }: CallRule): Instruction[] {
@@ -43,7 +39,7 @@ function compileRule({ action, args }: CallRule): Instruction[] {
 }
 
 /** BPF computes in 32 bits, so each half of an argument is looked at on its own. */
-function testOf({ index, op, value, valueTwo = 0 }: SeccompArg): Step[] {
+function testOf({ index, op, value, valueTwo = 0 }: OrderedArg): Step[] {
   const low = SECCOMP_DATA.ARGS + 8 * index
   switch (op) {
     case 'SCMP_CMP_EQ':

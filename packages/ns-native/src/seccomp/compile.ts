@@ -1,130 +1,120 @@
-import {
-  AUDIT_ARCH,
-  BPF,
-  encodeInstructions,
-  type Instruction,
-  MAX_INSTRUCTIONS,
-  SECCOMP_DATA,
-  SECCOMP_RETURN,
-} from './bpf.ts'
-import { compileRules, returns } from './compile-rules.ts'
-import type { SeccompArch, SeccompProfile, SeccompRule } from './profile.ts'
-import { isSyscallName, syscallNumbers } from './syscall-table.ts'
+import { release } from 'node:os'
+import { SECCOMP_RETURN } from './bpf.ts'
+import { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './interpret.ts'
+import type { SeccompArch, SeccompProfile } from './profile.ts'
+import { invalid } from './profile-reader.ts'
+import { assembleProgram, returns } from './program.ts'
+import { type ResolvedProfile, resolveProfile } from './resolve-profile.ts'
+import { addRule, type CallRules, decide } from './rule-tree.ts'
+import { syscallNumbers } from './syscall-table.ts'
+import { treeCode } from './tree-code.ts'
 
-const EPERM = 1
-const ENOSYS = 38
+/** For which process a profile is compiled. */
+export interface CompileSeccompOptions {
+  /** This machine's unless given. */
+  arch?: SeccompArch
+  /** The process's bounding set (`CAP_…`), which docker's `includes` and `excludes` ask about; none unless given. */
+  capabilities?: readonly string[]
+  /** As `uname -r` tells it, for docker's `minKernel`; this machine's unless given. */
+  kernel?: string
+  /**
+   * What to do about a name that no architecture has: `error`, unless given, as it is most likely
+   * misspelt and would leave a call unguarded; `ignore` as docker does, for profiles that name calls
+   * newer than this package.
+   */
+  unknownSyscalls?: 'error' | 'ignore'
+}
 
-/** x32 calls are x64 calls with this bit set in the number. */
-const X32_BIT = 0x40000000
-const LAST_NUMBER = 0xffffffff
+/** What happens to a call, and by which rule. */
+export type SeccompExplanation = SeccompVerdict & {
+  /** JSON pointer into the profile; missing where it is no rule that decides. */
+  rule?: string
+}
 
-/** From this number up to the next range's, calls are answered by `code`. */
-interface Range {
-  start: number
-  code: readonly Instruction[]
+/** A profile as the kernel takes it. */
+export interface CompiledSeccomp {
+  /** A classic BPF program, fit for `process.seccomp` of a launch. */
+  program: Uint8Array
+  /** What happens to a call; `arch` is that of the program unless given. Throws TypeError for no call. */
+  explain(call: Omit<SeccompCall, 'arch'> & { arch?: SeccompCall['arch'] }): SeccompExplanation
 }
 
 /**
- * Compiles a profile into the bytes of a classic BPF program for SECCOMP_SET_MODE_FILTER.
+ * Compiles a docker or OCI profile for one process.
  *
- * The same profile always gives the same bytes. The program looks at the architecture first and
- * kills the process of a foreign one: a 32-bit program whose every call fails cannot even exit, and
- * some C libraries then spin for ever. x32 calls, which pass as x64, are answered with ENOSYS, as
- * by the many kernels built without them. Then it finds the number by binary search.
- *
- * @throws TypeError when a rule names what is no system call anywhere
+ * Calls of a foreign architecture kill the process, and x32 calls get ENOSYS, whatever the profile
+ * says of other architectures. The same profile and options always give the same bytes.
+ * Throws ERR_NS_SPEC, with a JSON pointer, for a profile that is not valid or too long.
  */
-export function compileSeccomp(profile: SeccompProfile, arch: SeccompArch): Uint8Array {
-  const instructions = [
-    load(SECCOMP_DATA.ARCH),
-    { code: BPF.IF_EQUAL, jt: 1, jf: 0, k: AUDIT_ARCH[arch] },
-    returns(SECCOMP_RETURN.SCMP_ACT_KILL_PROCESS),
-    load(SECCOMP_DATA.NUMBER),
-    ...searchTree(mergeEqual(rangesOf(profile, arch))),
-  ]
-  if (instructions.length > MAX_INSTRUCTIONS) {
-    throw new RangeError(`cannot compile seccomp profile: ${instructions.length} instructions`)
+export function compileSeccomp(
+  profile: SeccompProfile,
+  options: CompileSeccompOptions = {},
+): CompiledSeccomp {
+  const arch = options.arch ?? (process.arch === 'arm64' ? 'arm64' : 'x64')
+  const resolved = resolveProfile(profile, {
+    arch,
+    capabilities: options.capabilities ?? [],
+    kernel: options.kernel ?? release(),
+    unknownSyscalls: options.unknownSyscalls ?? 'error',
+  })
+  const calls = collectCalls(resolved, arch)
+  const program = assemble(calls, resolved.otherwise, arch)
+  return {
+    program,
+    explain(call) {
+      const asked = { arch, ...call }
+      const verdict = interpretSeccomp(program, asked)
+      const rule = asked.arch === arch ? ruleOf(calls, asked) : undefined
+      return rule === undefined ? verdict : { ...verdict, rule }
+    },
   }
-  return encodeInstructions(instructions)
 }
 
-function rangesOf(profile: SeccompProfile, arch: SeccompArch): Range[] {
-  const rulesByName = groupByName(profile.syscalls)
-  const otherwise = returns(actionValue(profile.defaultAction, profile.defaultErrnoRet))
-  const calls = [...syscallNumbers(arch)].sort(([, left], [, right]) => left - right)
-  const ranges: Range[] = []
-  let next = 0
-  for (const [name, number] of calls) {
-    if (number > next) ranges.push({ start: next, code: [otherwise] })
-    const rules = (rulesByName.get(name) ?? []).map(({ action, errnoRet, args }) => ({
-      action: actionValue(action, errnoRet),
-      args: args ?? [],
-    }))
-    ranges.push({ start: number, code: compileRules(rules, otherwise) })
-    next = number + 1
-  }
-  ranges.push({ start: next, code: [otherwise] })
-  if (arch === 'x64') {
-    ranges.push({ start: X32_BIT, code: [returns(SECCOMP_RETURN.SCMP_ACT_ERRNO | ENOSYS)] })
-  }
-  // a tracer that has cancelled a call leaves -1 behind: nothing will run, and an errno from here
-  // would overwrite the result that the tracer has set
-  ranges.push({ start: LAST_NUMBER, code: [returns(SECCOMP_RETURN.SCMP_ACT_ALLOW)] })
-  return ranges
-}
-
-function groupByName(rules: readonly SeccompRule[]): Map<string, SeccompRule[]> {
-  const byName = new Map<string, SeccompRule[]>()
-  for (const rule of rules) {
-    for (const name of rule.names) {
-      if (!isSyscallName(name)) {
-        throw new TypeError(`expected the name of a system call but received ${name}`)
-      }
-      const known = byName.get(name)
-      if (known === undefined) byName.set(name, [rule])
-      else known.push(rule)
+function collectCalls({ rules }: ResolvedProfile, arch: SeccompArch): Map<number, CallRules> {
+  const numbers = syscallNumbers(arch)
+  const calls = new Map<number, CallRules>()
+  for (const { pointer, names, action, args } of rules) {
+    for (const name of names) {
+      const number = numbers.get(name)
+      if (number === undefined) continue // of another architecture
+      const added = addRule(calls.get(number), { value: action, rule: pointer }, args)
+      if (added === false) throw invalid(pointer, `contradicts an earlier rule about ${name}`)
+      calls.set(number, added)
     }
   }
-  return byName
+  return calls
 }
 
-function actionValue(action: SeccompRule['action'], errno = EPERM): number {
-  return action === 'SCMP_ACT_ERRNO' ? SECCOMP_RETURN[action] | errno : SECCOMP_RETURN[action]
-}
-
-function mergeEqual(ranges: readonly Range[]): Range[] {
-  const merged: Range[] = []
-  for (const range of ranges) {
-    const last = merged.at(-1)
-    if (last === undefined || !isSameCode(last.code, range.code)) merged.push(range)
+function assemble(
+  calls: ReadonlyMap<number, CallRules>,
+  otherwise: number,
+  arch: SeccompArch,
+): Uint8Array {
+  const answers = [...calls].map(([number, rules]) => {
+    const code =
+      'answer' in rules ? [returns(rules.answer.value)] : treeCode(rules.level, otherwise)
+    return [number, code] as const
+  })
+  try {
+    return assembleProgram(new Map(answers), returns(otherwise), arch)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw invalid('/syscalls', `is longer than the kernel takes: ${error.message}`)
   }
-  return merged
 }
 
-function isSameCode(left: readonly Instruction[], right: readonly Instruction[]): boolean {
-  return JSON.stringify(left) === JSON.stringify(right)
+function ruleOf(calls: ReadonlyMap<number, CallRules>, call: SeccompCall): string | undefined {
+  const { syscall, args = [] } = call
+  const number =
+    typeof syscall === 'number'
+      ? syscall
+      : syscallNumbers(call.arch === 'arm64' ? 'arm64' : 'x64').get(syscall)
+  const rules = number === undefined ? undefined : calls.get(number)
+  if (rules === undefined) return undefined
+  return ('answer' in rules ? rules.answer : decide(rules.level, args))?.rule
 }
 
-/** A is the call's number; exactly one range's code runs, after log2(ranges) comparisons. */
-function searchTree(ranges: readonly Range[]): readonly Instruction[] {
-  const middle = ranges.length >> 1
-  const split = ranges[middle]
-  if (split === undefined) throw new RangeError('cannot search among no ranges')
-  if (middle === 0) return split.code
-  const below = searchTree(ranges.slice(0, middle))
-  const above = searchTree(ranges.slice(middle))
-  const test = { code: BPF.IF_GREATER_OR_EQUAL, k: split.start }
-  // conditional jumps reach 255 instructions far, unconditional ones everywhere
-  return below.length <= 255
-    ? [{ ...test, jt: below.length, jf: 0 }, ...below, ...above]
-    : [
-        { ...test, jt: 0, jf: 1 },
-        { code: BPF.JUMP, jt: 0, jf: 0, k: below.length },
-        ...below,
-        ...above,
-      ]
-}
-
-function load(offset: number): Instruction {
-  return { code: BPF.LOAD, jt: 0, jf: 0, k: offset }
+/** Whether a program may ask user space about calls. */
+export function asksUserSpace(program: readonly { code: number; k: number }[]): boolean {
+  return program.some(({ code, k }) => code === 6 && k === SECCOMP_RETURN.SCMP_ACT_NOTIFY)
 }

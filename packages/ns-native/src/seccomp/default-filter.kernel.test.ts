@@ -7,7 +7,7 @@ import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/tes
 import { afterEach, beforeEach, expect, type TestContext, test } from 'vitest'
 import { runScript } from '../container.test.fixture.ts'
 import { CAPABILITIES } from '../defaults.ts'
-import { compileSeccomp } from './compile.ts'
+import { compileOrdered } from './compile-ordered.ts'
 import { defaultSeccomp } from './default-filter.ts'
 
 let directory: string
@@ -65,7 +65,7 @@ test('the kernel takes the default filter and answers as the profile says', (con
 })
 
 test('without the profile the same calls reach the kernel', (context) => {
-  const everything = compileSeccomp({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] }, arch)
+  const everything = compileOrdered({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] }, arch)
   expect(tryCalls(context, everything)).toMatchObject({
     clone3: '22',
     mount: '14',
@@ -84,7 +84,7 @@ test('in a container even root with every capability gets no namespace and no mo
   const capabilities = Object.keys(CAPABILITIES)
   const filtered = await runScript(script, { process: { capabilities, seccomp: defaultSeccomp() } })
   expect(filtered.stderr.match(/not permitted|permission denied/g)).toHaveLength(3)
-  const everything = compileSeccomp({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] }, arch)
+  const everything = compileOrdered({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] }, arch)
   const free = await runScript(script, { process: { capabilities, seccomp: everything } })
   expect(free.stderr).not.toMatch(/(unshare failed|mount: .*permission denied)/)
 })

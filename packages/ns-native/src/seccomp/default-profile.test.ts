@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { compileSeccomp } from './compile.ts'
+import { compileOrdered } from './compile-ordered.ts'
 import { defaultProfile } from './default-profile.ts'
 import { interpretSeccomp } from './interpret.ts'
 import { syscallNumbers } from './syscall-table.ts'
 
-const program = compileSeccomp(defaultProfile(), 'x64')
-const nested = compileSeccomp(defaultProfile({ allowNestedNamespaces: true }), 'x64')
+const program = compileOrdered(defaultProfile(), 'x64')
+const nested = compileOrdered(defaultProfile({ allowNestedNamespaces: true }), 'x64')
 
 // 'allow', or the errno
 function answer(syscall: string, args: readonly bigint[] = [], filter = program): 'allow' | number {

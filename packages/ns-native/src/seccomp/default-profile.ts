@@ -1,4 +1,4 @@
-import type { SeccompArg, SeccompProfile, SeccompRule } from './profile.ts'
+import type { OrderedArg, OrderedProfile, OrderedRule } from './ordered-profile.ts'
 
 /** What may be loosened in the default profile. */
 export interface DefaultSeccompOptions {
@@ -17,7 +17,7 @@ const EAFNOSUPPORT = 97
  * All tests are on the low 32 bits: the kernel itself looks at no more of these arguments, and a
  * test that looks at more can be walked around (CVE-2019-10063).
  */
-export function defaultProfile(options: DefaultSeccompOptions = {}): SeccompProfile {
+export function defaultProfile(options: DefaultSeccompOptions = {}): OrderedProfile {
   const namespaces = options.allowNestedNamespaces === true ? NESTED_NAMESPACES : NO_NAMESPACES
   return {
     defaultAction: 'SCMP_ACT_ERRNO',
@@ -128,7 +128,7 @@ const CLONE_NEW = {
 const NEW_NAMESPACES = Object.values(CLONE_NEW).reduce((flags, flag) => flags + flag, 0)
 
 /** New user namespaces give every process root's view of the kernel's oldest code (CVE-2022-0185). */
-const NO_NAMESPACES: readonly SeccompRule[] = [
+const NO_NAMESPACES: readonly OrderedRule[] = [
   {
     names: ['clone'],
     action: 'SCMP_ACT_ALLOW',
@@ -142,12 +142,12 @@ const NO_NAMESPACES: readonly SeccompRule[] = [
   { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
 ]
 
-const NESTED_NAMESPACES: readonly SeccompRule[] = [
+const NESTED_NAMESPACES: readonly OrderedRule[] = [
   allow('clone clone3 unshare setns sethostname setdomainname', MOUNTS),
 ]
 
 /** AF_ALG and AF_VSOCK: the kernel's crypto, and the hypervisor; neither knows of namespaces. */
-const SOCKETS: readonly SeccompRule[] = [38, 40].map((family) => ({
+const SOCKETS: readonly OrderedRule[] = [38, 40].map((family) => ({
   names: ['socket'],
   action: 'SCMP_ACT_ERRNO',
   errnoRet: EAFNOSUPPORT,
@@ -155,7 +155,7 @@ const SOCKETS: readonly SeccompRule[] = [38, 40].map((family) => ({
 }))
 
 /** TIOCSTI and TIOCLINUX: typing into a terminal that is shared with the host (CVE-2017-5226). */
-const TERMINALS: readonly SeccompRule[] = [0x5412, 0x541c].map((request) => ({
+const TERMINALS: readonly OrderedRule[] = [0x5412, 0x541c].map((request) => ({
   names: ['ioctl'],
   action: 'SCMP_ACT_ERRNO',
   errnoRet: EPERM,
@@ -163,9 +163,9 @@ const TERMINALS: readonly SeccompRule[] = [0x5412, 0x541c].map((request) => ({
 }))
 
 /** Linux, PER_LINUX32, both with UNAME26, and the question which it is; never a weaker layout. */
-const PERSONALITIES: readonly SeccompRule[] = [
+const PERSONALITIES: readonly OrderedRule[] = [
   ...[0, 8, 0x20000, 0x20008, 0xffffffff].map(
-    (persona): SeccompRule => ({
+    (persona): OrderedRule => ({
       names: ['personality'],
       action: 'SCMP_ACT_ALLOW',
       args: [is(0, persona)],
@@ -174,19 +174,19 @@ const PERSONALITIES: readonly SeccompRule[] = [
   refuse('personality'),
 ]
 
-function allow(...lists: readonly string[]): SeccompRule {
+function allow(...lists: readonly string[]): OrderedRule {
   return { names: namesIn(lists), action: 'SCMP_ACT_ALLOW' }
 }
 
-function refuse(...lists: readonly string[]): SeccompRule {
+function refuse(...lists: readonly string[]): OrderedRule {
   return { names: namesIn(lists), action: 'SCMP_ACT_ERRNO', errnoRet: EPERM }
 }
 
-function is(index: SeccompArg['index'], value: number): SeccompArg {
+function is(index: OrderedArg['index'], value: number): OrderedArg {
   return { index, value: 0xffffffff, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' }
 }
 
-function without(index: SeccompArg['index'], flags: number): SeccompArg {
+function without(index: OrderedArg['index'], flags: number): OrderedArg {
   return { index, value: flags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }
 }
 

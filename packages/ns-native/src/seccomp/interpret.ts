@@ -1,5 +1,6 @@
-import { AUDIT_ARCH, BPF, INSTRUCTION_BYTES, SECCOMP_DATA, SECCOMP_RETURN } from './bpf.ts'
+import { AUDIT_ARCH, SECCOMP_DATA, SECCOMP_RETURN } from './bpf.ts'
 import type { SeccompAction } from './profile.ts'
+import { runBpf } from './run-bpf.ts'
 import { syscallNumbers } from './syscall-table.ts'
 
 /** A system call as a seccomp program sees it. */
@@ -12,53 +13,22 @@ export interface SeccompCall {
   args?: readonly bigint[]
 }
 
-/** What a program answers to a call. */
+type ActionWithData = 'SCMP_ACT_ERRNO' | 'SCMP_ACT_TRACE'
+
+/** What a program answers to a call; with SCMP_ACT_TRACE `errnoRet` is what the tracer gets to see. */
 export type SeccompVerdict =
-  | { action: Exclude<SeccompAction, 'SCMP_ACT_ERRNO'> }
-  | { action: 'SCMP_ACT_ERRNO'; errnoRet: number }
+  | { action: Exclude<SeccompAction, 'SCMP_ACT_KILL' | ActionWithData> }
+  | { action: ActionWithData; errnoRet: number }
 
 /**
- * What happens to a call under a seccomp program.
+ * What happens to a call under a seccomp program: any program that the kernel takes, whoever made
+ * it.
  *
- * Knows the instructions that our compiler emits, and no others.
- *
- * @throws TypeError when the call has no such name on its architecture, or the program is none
+ * @throws TypeError when the call has no such name on its architecture, or the kernel would not
+ * take the program
  */
 export function interpretSeccomp(program: Uint8Array, call: SeccompCall): SeccompVerdict {
-  const data = seccompData(call)
-  const code = new DataView(program.buffer, program.byteOffset, program.byteLength)
-  let accumulator = 0
-  for (let at = 0; (at + 1) * INSTRUCTION_BYTES <= program.byteLength; at++) {
-    const offset = at * INSTRUCTION_BYTES
-    const k = code.getUint32(offset + 4, true)
-    const jump = (holds: boolean) => code.getUint8(offset + (holds ? 2 : 3))
-    const operation = code.getUint16(offset, true)
-    switch (operation) {
-      case BPF.LOAD:
-        accumulator = data.getUint32(k, true)
-        break
-      case BPF.AND:
-        accumulator = (accumulator & k) >>> 0
-        break
-      case BPF.JUMP:
-        at += k
-        break
-      case BPF.IF_EQUAL:
-        at += jump(accumulator === k)
-        break
-      case BPF.IF_GREATER:
-        at += jump(accumulator > k)
-        break
-      case BPF.IF_GREATER_OR_EQUAL:
-        at += jump(accumulator >= k)
-        break
-      case BPF.RETURN:
-        return verdictOf(k)
-      default:
-        throw new TypeError(`expected a seccomp program but received operation ${operation}`)
-    }
-  }
-  throw new TypeError('expected a seccomp program but received one that does not return')
+  return verdictOf(runBpf(program, seccompData(call)))
 }
 
 function seccompData({ arch, syscall, args = [] }: SeccompCall): DataView {
@@ -80,14 +50,26 @@ function numberOf(arch: SeccompCall['arch'], syscall: string | number): number {
   return number
 }
 
+const ERRNO_MAX = 4095
+
 function verdictOf(value: number): SeccompVerdict {
-  const errno = (value & 0xffff) >>> 0
-  const returned = (value & ~0xffff) >>> 0
-  for (const [action, expected] of Object.entries(SECCOMP_RETURN)) {
-    if (expected !== returned) continue
-    if (action === 'SCMP_ACT_ERRNO') return { action, errnoRet: errno }
-    // Object.entries widens the keys to string; they are the actions
-    return { action: action as Exclude<SeccompAction, 'SCMP_ACT_ERRNO'> }
+  const data = value & 0xffff
+  switch ((value & ~0xffff) >>> 0) {
+    case SECCOMP_RETURN.SCMP_ACT_ALLOW:
+      return { action: 'SCMP_ACT_ALLOW' }
+    case SECCOMP_RETURN.SCMP_ACT_LOG:
+      return { action: 'SCMP_ACT_LOG' }
+    case SECCOMP_RETURN.SCMP_ACT_TRACE:
+      return { action: 'SCMP_ACT_TRACE', errnoRet: data }
+    case SECCOMP_RETURN.SCMP_ACT_NOTIFY:
+      return { action: 'SCMP_ACT_NOTIFY' }
+    case SECCOMP_RETURN.SCMP_ACT_ERRNO:
+      return { action: 'SCMP_ACT_ERRNO', errnoRet: Math.min(data, ERRNO_MAX) }
+    case SECCOMP_RETURN.SCMP_ACT_TRAP:
+      return { action: 'SCMP_ACT_TRAP' }
+    case SECCOMP_RETURN.SCMP_ACT_KILL_THREAD:
+      return { action: 'SCMP_ACT_KILL_THREAD' }
+    default: // what the kernel does not know, too
+      return { action: 'SCMP_ACT_KILL_PROCESS' }
   }
-  throw new TypeError(`expected a seccomp action but received 0x${value.toString(16)}`)
 }
