@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { NamespaceError } from '../errors.ts'
+import { PolicyError } from '../errors.ts'
 
 // Checked access to a profile, which may have come from anywhere: everything that is wrong is an
 // ERR_NS_SPEC with the JSON pointer of the place.
@@ -11,9 +11,9 @@ export interface Place {
 }
 
 /** An error about one place of a profile. */
-export function invalid(pointer: string, why: string, hint?: string): NamespaceError {
+export function invalid(pointer: string, why: string, hint?: string): PolicyError {
   const message = `invalid seccomp profile: ${pointer === '' ? 'the whole of it' : pointer}: ${why}`
-  return new NamespaceError('ERR_NS_SPEC', message, { pointer, hint })
+  return new PolicyError(message, { pointer, hint }, 'ERR_NS_SPEC')
 }
 
 /** An object with no other keys than these: a misspelt one would silently allow more. */
