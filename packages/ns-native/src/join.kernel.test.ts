@@ -125,7 +125,7 @@ test.each([
   [' without a pid namespace', ['user', 'mount']],
 ] as const)('the end of a container%s is the end of what joined it', async (_, namespaces) => {
   const container = await launch(sharing(namespaces), silent)
-  const child = await join(container, { process: program('sleep 1000') }, silent)
+  const child = await join(container, { process: program('exec sleep 1000') }, silent)
   container.kill('SIGKILL')
   await container.wait()
   expect(await child.wait()).toMatchObject({ signal: 'SIGKILL' })
