@@ -27,7 +27,10 @@ const RUNTIME_DEPENDENCIES: Record<string, readonly string[]> = {
 }
 
 /** Programs that a package starts as processes of their own: the only files below `cli` that own a process. */
-const PROGRAMS = new Set(['packages/engine/src/unpack-worker.ts'])
+const PROGRAMS = new Set([
+  'packages/engine/src/unpack-worker.ts',
+  'packages/ns-native/src/overlay-changes/worker.ts',
+])
 
 /**
  * The one file of a library that asks where it runs: `spawn` and `sandbox` are `child_process` for

@@ -46,6 +46,8 @@ export interface Binding {
   mknod(path: Uint8Array, mode: number, device: number): number
   setxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number
   getxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number
+  listxattr(path: Uint8Array, names: Uint8Array): number
+  removexattr(path: Uint8Array, name: Uint8Array): number
   syncfs(path: Uint8Array): number
   terminalSave(fd: number, state: Uint8Array): number
   terminalLoad(fd: number, state: Uint8Array): number
@@ -93,9 +95,11 @@ function prebuildsDirectory(): string {
   return join(packageDirectory(), 'prebuilds', `linux-${process.arch}`)
 }
 
-// By name, not by relative path: also right from src/ and from a bundle elsewhere. Looked up once,
-// for that takes longer than starting the helper.
-function packageDirectory(): string {
+/**
+ * Where this package is. By name, not by relative path: also right from src/ and from a bundle
+ * elsewhere. Looked up once, for that takes longer than starting the helper.
+ */
+export function packageDirectory(): string {
   directory ??= dirname(createRequire(import.meta.url).resolve('@cromwell/ns-native/package.json'))
   return directory
 }

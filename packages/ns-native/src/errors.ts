@@ -20,6 +20,8 @@ export const NAMESPACE_ERROR_CODES = [
   'ERR_NS_MONITOR_LOST',
   /** The mode of a terminal could not be read or set. */
   'ERR_NS_TERMINAL',
+  /** The changes of an overlay could not be read, applied or discarded; `path` and `errno` say why. */
+  'ERR_NS_OVERLAY',
   /** The container has ended, and with it what was wanted of its network. */
   'ERR_NS_ENDED',
 ] as const

@@ -51,6 +51,14 @@ export type { HostAccess, HostAccessOptions } from './network/host-access.ts'
 export type { InnerListener } from './network/inner-listener.ts'
 export type { Publication, PublishOptions } from './network/publication.ts'
 export { InnerSocketError } from './network/socket-error.ts'
+export type { Applied } from './overlay-changes/apply-changes.ts'
+export type { FileKind, OverlayChange } from './overlay-changes/change.ts'
+export {
+  applyChanges,
+  discardChanges,
+  type OverlayChangesOptions,
+  overlayChanges,
+} from './overlay-changes/overlay-changes.ts'
 export type {
   Degradable,
   EnvPolicy,

@@ -9,6 +9,10 @@ export interface NativeFs {
   setxattr(path: string | Buffer, name: string, value: Uint8Array): void
   /** lgetxattr(2); undefined when there is no such attribute. */
   getxattr(path: string | Buffer, name: string): Buffer | undefined
+  /** llistxattr(2). */
+  listxattr(path: string | Buffer): string[]
+  /** lremovexattr(2). */
+  removexattr(path: string | Buffer, name: string): void
   /** syncfs(2): write everything of the file system that holds `path` to its medium. */
   syncfs(path: string | Buffer): void
 }
@@ -17,7 +21,7 @@ const XATTR_MAX_BYTES = 65536
 const ENODATA = 61
 
 /**
- * mknod, lsetxattr, lgetxattr and syncfs.
+ * mknod, lsetxattr, lgetxattr, llistxattr, lremovexattr and syncfs.
  *
  * Errors are those of `node:fs`: `code` is the errno's name, with `errno`, `syscall` and `path`.
  */
@@ -34,6 +38,15 @@ export const nativeFs: NativeFs = {
     if (size === -ENODATA) return undefined
     if (size < 0) throw systemError('lgetxattr', path, size)
     return Buffer.from(value.subarray(0, size))
+  },
+  listxattr(path) {
+    const names = Buffer.alloc(XATTR_MAX_BYTES)
+    const size = loadBinding().listxattr(terminated(path), names)
+    if (size < 0) throw systemError('llistxattr', path, size)
+    return names.toString('latin1', 0, size).split('\0').slice(0, -1)
+  },
+  removexattr(path, name) {
+    call('lremovexattr', path, (binding, bytes) => binding.removexattr(bytes, terminated(name)))
   },
   syncfs(path) {
     call('syncfs', path, (binding, bytes) => binding.syncfs(bytes))

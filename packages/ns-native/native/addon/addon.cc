@@ -68,6 +68,14 @@ Napi::Value GetXattr(const Napi::CallbackInfo& info) {
   return Result(info, cw_getxattr(Bytes(info[0]), Bytes(info[1]), Bytes(info[2]), Size(info[2])));
 }
 
+Napi::Value ListXattr(const Napi::CallbackInfo& info) {
+  return Result(info, cw_listxattr(Bytes(info[0]), Bytes(info[1]), Size(info[1])));
+}
+
+Napi::Value RemoveXattr(const Napi::CallbackInfo& info) {
+  return Result(info, cw_removexattr(Bytes(info[0]), Bytes(info[1])));
+}
+
 Napi::Value SyncFs(const Napi::CallbackInfo& info) {
   return Result(info, cw_syncfs(Bytes(info[0])));
 }
@@ -95,6 +103,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("mknod", Napi::Function::New<Mknod>(env));
   exports.Set("setxattr", Napi::Function::New<SetXattr>(env));
   exports.Set("getxattr", Napi::Function::New<GetXattr>(env));
+  exports.Set("listxattr", Napi::Function::New<ListXattr>(env));
+  exports.Set("removexattr", Napi::Function::New<RemoveXattr>(env));
   exports.Set("syncfs", Napi::Function::New<SyncFs>(env));
   exports.Set("terminalSave", Napi::Function::New<TerminalSave>(env));
   exports.Set("terminalLoad", Napi::Function::New<TerminalLoad>(env));

@@ -24,6 +24,14 @@ int cw_getxattr(const char *path, const char *name, void *value, size_t size) {
     return result_of(syscall(SYS_lgetxattr, path, name, value, size));
 }
 
+int cw_listxattr(const char *path, char *names, size_t size) {
+    return result_of(syscall(SYS_llistxattr, path, names, size));
+}
+
+int cw_removexattr(const char *path, const char *name) {
+    return result_of(syscall(SYS_lremovexattr, path, name));
+}
+
 int cw_syncfs(const char *path) {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0) return -errno;

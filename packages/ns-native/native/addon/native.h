@@ -53,6 +53,8 @@ int cw_reap(int pid);
 int cw_mknod(const char *path, uint32_t mode, uint32_t device);
 int cw_setxattr(const char *path, const char *name, const void *value, size_t size);
 int cw_getxattr(const char *path, const char *name, void *value, size_t size);
+int cw_listxattr(const char *path, char *names, size_t size);
+int cw_removexattr(const char *path, const char *name);
 int cw_syncfs(const char *path);
 int cw_terminal_save(int fd, void *state, size_t size);
 int cw_terminal_load(int fd, const void *state, size_t size);
