@@ -55,8 +55,10 @@ function withValue(pointer: string, value: unknown): LaunchSpec {
   return copy
 }
 
+const rlimit = (soft: unknown, hard: unknown) => ({ type: 'RLIMIT_CORE', soft, hard })
+
 test.each<[string, unknown, string?]>([
-  ['/namespaces/0', 'time'],
+  ['/namespaces/0', 'clock'],
   ['/namespaces/1', 'user', '/namespaces'],
   ['/idMapping', undefined],
   ['/idMapping/kind', 'magic'],
@@ -96,6 +98,28 @@ test.each<[string, unknown, string?]>([
   ['/process/seccomp', new Uint8Array(7)],
   ['/process/seccomp', new Uint8Array(0)],
   ['/process/seccomp', new Uint8Array(8 * 4097)],
+  ['/joinNamespaces', { network: 'proc/1/ns/net' }, '/joinNamespaces/network'],
+  ['/joinNamespaces', { user: '/proc/1/ns/user' }, '/joinNamespaces/user'],
+  ['/joinNamespaces', { clock: '/x' }, '/joinNamespaces/clock'],
+  ['/timeOffsets', { monotonic: { secs: 1 } }],
+  ['/domainname', ''],
+  ['/maxUserNamespaces', -1],
+  ['/process/ambientCapabilities', ['CAP_KILL'], '/process/ambientCapabilities/0'],
+  ['/process/rlimits', [{ type: 'NOFILE', soft: 1, hard: 1 }], '/process/rlimits/0/type'],
+  ['/process/rlimits', [rlimit(2, 1)], '/process/rlimits/0/soft'],
+  ['/process/rlimits', [rlimit('infinity', 1)], '/process/rlimits/0/soft'],
+  ['/process/rlimits', [rlimit(1, 1), rlimit(1, 1)], '/process/rlimits'],
+  ['/process/oomScoreAdj', 1001],
+  ['/process/nice', -21],
+  ['/process/ioPriority', { class: 'idle', priority: 0 }, '/process/ioPriority/class'],
+  ['/process/affinity', []],
+  ['/process/affinity', [-1], '/process/affinity/0'],
+  ['/process/apparmorProfile', ''],
+  ['/process/landlock', { fs: [{ path: 'x', access: ['read'] }] }, '/process/landlock/fs/0/path'],
+  ['/process/landlock', { fs: [{ path: '/', access: ['rw'] }] }, '/process/landlock/fs/0/access/0'],
+  ['/process/landlock', { net: { bindTcp: [65536] } }, '/process/landlock/net/bindTcp/0'],
+  ['/process/landlock', { scope: ['tcp'] }, '/process/landlock/scope/0'],
+  ['/process/landlock', { degraded: ['toString'] }, '/process/landlock/degraded/0'],
   ['/monitor/logPath', 'log'],
   ['/monitor/exitPath', 'exit'],
   ['/monitor/removeOnExit/0', '/'],
@@ -120,4 +144,33 @@ test('what needs a namespace is refused without it', () => {
   expect(told(without('uts'))).toMatchObject({ pointer: '/hostname' })
   expect(told(without('mount'))).toMatchObject({ pointer: '/mounts' })
   expect(told(without('user'))).toMatchObject({ pointer: '/idMapping' })
+})
+
+test('joined namespaces, clocks, limits and Landlock rules are fine', () => {
+  const full: LaunchSpec = {
+    ...spec,
+    namespaces: [...spec.namespaces, 'time'],
+    joinNamespaces: { network: '/proc/1/ns/net' },
+    timeOffsets: { monotonic: { secs: -5 }, boottime: { secs: 5, nanosecs: 999_999_999 } },
+    domainname: 'example',
+    maxUserNamespaces: 0,
+    process: {
+      ...spec.process,
+      ambientCapabilities: ['CAP_CHOWN'],
+      rlimits: [
+        { type: 'RLIMIT_NOFILE', soft: 10, hard: 'infinity' },
+        { type: 'RLIMIT_CORE', soft: 'infinity', hard: 'infinity' },
+      ],
+      oomScoreAdj: -1000,
+      nice: 19,
+      ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 7 },
+      affinity: [0, 1],
+      apparmorProfile: 'p',
+      selinuxLabel: 'a:b:c:d',
+      landlock: { fs: [{ path: '/', access: ['read', 'ioctl_dev'] }], degraded: ['truncate'] },
+    },
+  }
+  expect(() => checkSpec(full)).not.toThrow()
+  const privileged = { ...full, process: { ...full.process, noNewPrivileges: false } }
+  expect(() => checkSpec(privileged)).toThrow('/process/landlock: needs noNewPrivileges')
 })

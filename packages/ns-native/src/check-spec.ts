@@ -1,6 +1,15 @@
+import { checkPrivilege } from './check-privilege.ts'
+import {
+  check,
+  checkInteger,
+  checkPath,
+  checkText,
+  each,
+  PATH_MAX_BYTES,
+  show,
+} from './check-value.ts'
 import { CAPABILITIES } from './defaults.ts'
-import { MOUNT_KINDS, NAMESPACE_FLAGS } from './encode.ts'
-import { PolicyError } from './errors.ts'
+import { MOUNT_KINDS } from './encode.ts'
 import type {
   IdMapping,
   IdMappingPlan,
@@ -12,9 +21,9 @@ import type {
   ProcessSpec,
 } from './launch-spec.ts'
 
+import { NAMESPACE_FLAGS } from './namespace-flags.ts'
 import { isAddress } from './network/endpoint.ts'
 
-const PATH_MAX_BYTES = 4095
 const HOSTNAME_MAX_BYTES = 64
 const LOWER_DIRS_MAX = 500
 /** The same of an overlay that is not the root. */
@@ -42,6 +51,7 @@ export function checkSpec(spec: LaunchSpec): void {
   each(spec.maskedPaths, '/maskedPaths', checkPath)
   each(spec.readonlyPaths, '/readonlyPaths', checkPath)
   checkProcess(spec.process)
+  checkPrivilege(spec, namespaces)
   checkMonitor(spec)
   checkNetwork(spec.network, namespaces)
 }
@@ -196,47 +206,4 @@ function checkMonitor({ monitor }: LaunchSpec): void {
     const names = path.split('/').filter((name) => name !== '')
     check(names.length > 0 && !names.includes('..'), at, 'must be a path below / without ..')
   })
-}
-
-function checkPath(path: string | undefined, pointer: string): void {
-  check(path !== undefined, pointer, 'is missing')
-  checkText(path, pointer)
-  if (!path.startsWith('/'))
-    throw invalid(pointer, `must be an absolute path, but is ${show(path)}`)
-  const tooLong = Buffer.byteLength(path) > PATH_MAX_BYTES
-  check(!tooLong, pointer, `is longer than ${PATH_MAX_BYTES} bytes`)
-}
-
-function checkText(text: string, pointer: string): void {
-  check(typeof text === 'string', pointer, 'must be a string')
-  check(!text.includes('\0'), pointer, 'contains a NUL byte')
-}
-
-function checkInteger(
-  value: number,
-  pointer: string,
-  max = Number.MAX_SAFE_INTEGER,
-  min = 0,
-): void {
-  const valid = Number.isInteger(value) && value >= min && value <= max
-  if (valid) return
-  throw invalid(pointer, `must be an integer from ${min} to ${max}, but is ${show(value)}`)
-}
-
-function each<T>(items: readonly T[], pointer: string, visit: (item: T, at: string) => void): void {
-  items.forEach((item, index) => {
-    visit(item, `${pointer}/${index}`)
-  })
-}
-
-function show(value: unknown): string {
-  return JSON.stringify(value)?.slice(0, 100) ?? String(value)
-}
-
-function check(condition: boolean, pointer: string, why: string): asserts condition {
-  if (!condition) throw invalid(pointer, why)
-}
-
-function invalid(pointer: string, why: string): PolicyError {
-  return new PolicyError(`invalid launch spec: ${pointer}: ${why}`, { pointer }, 'ERR_NS_SPEC')
 }

@@ -97,3 +97,11 @@ export const DEFAULT_READONLY_PATHS = [
   '/proc/sys',
   '/proc/sysrq-trigger',
 ] as const
+
+/** A set of capabilities as the kernel takes it. */
+export function capabilityBits(names: readonly string[]): bigint {
+  let bits = 0n
+  // checkSpec has made sure that the names are known
+  for (const name of names) bits |= 1n << BigInt(CAPABILITIES[name as CapabilityName])
+  return bits
+}

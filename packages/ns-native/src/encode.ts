@@ -1,27 +1,17 @@
-import { CAPABILITIES, type CapabilityName } from './defaults.ts'
+import { capabilityBits } from './defaults.ts'
+import { encodePrivilege } from './encode-privilege.ts'
 import type {
   IdMapping,
   IdMappingPlan,
   InnerAddress,
   LaunchSpec,
   Mount,
-  NamespaceType,
   ProcessSpec,
   TmpfsRoot,
 } from './launch-spec.ts'
+import { NAMESPACE_FLAGS } from './namespace-flags.ts'
 import { encodeEndpoint } from './network/endpoint.ts'
 import { encodeMessage, RECORD, type WireRecord } from './records.ts'
-
-/** CLONE_NEW* of linux/sched.h. */
-export const NAMESPACE_FLAGS: Record<NamespaceType, number> = {
-  mount: 0x00020000,
-  cgroup: 0x02000000,
-  uts: 0x04000000,
-  ipc: 0x08000000,
-  user: 0x10000000,
-  pid: 0x20000000,
-  network: 0x40000000,
-}
 
 const ID_MAP_KINDS: Record<IdMappingPlan['kind'], number> = { identity: 0, subid: 1, single: 2 }
 
@@ -79,6 +69,7 @@ export function encodeLaunch(spec: LaunchSpec, detached: boolean, join?: JoinIde
           (root?.overlay?.volatile === true ? PROCESS_FLAGS.overlayVolatile : 0),
       ),
     },
+    ...encodePrivilege(spec),
     ...texts(RECORD.LOG_PATH, monitor?.logPath),
     ...texts(RECORD.ATTACH_PATH, monitor?.attachPath),
     ...texts(RECORD.EXIT_PATH, monitor?.exitPath),
@@ -211,13 +202,6 @@ function encodeProcess(program: ProcessSpec): WireRecord[] {
     { type: RECORD.CAPABILITIES, payload: capabilities },
     ...(seccomp === undefined ? [] : [{ type: RECORD.SECCOMP, payload: Buffer.from(seccomp) }]),
   ]
-}
-
-function capabilityBits(names: readonly string[]): bigint {
-  let bits = 0n
-  // checkSpec has made sure that the names are known
-  for (const name of names) bits |= 1n << BigInt(CAPABILITIES[name as CapabilityName])
-  return bits
 }
 
 function texts(type: number, ...values: (string | undefined)[]): WireRecord[] {

@@ -1,6 +1,18 @@
 import { constants } from 'node:os'
 import { describeErrno } from './errno.ts'
-import { ExecError, NamespaceError, type NamespaceErrorFacts, SetupError } from './errors.ts'
+import {
+  ExecError,
+  NamespaceError,
+  type NamespaceErrorFacts,
+  SetupError,
+  UnsupportedError,
+} from './errors.ts'
+import {
+  LANDLOCK_FS_RIGHTS,
+  LANDLOCK_NET_RIGHTS,
+  LANDLOCK_SCOPES,
+  landlockNames,
+} from './landlock-rights.ts'
 import type { LaunchSpec, Mount } from './launch-spec.ts'
 import { addressText } from './network/endpoint.ts'
 import type { MonitorEvent } from './records.ts'
@@ -47,6 +59,8 @@ function execError(fault: Fault, spec: LaunchSpec): NamespaceError {
 }
 
 function setupError(step: Step, fault: Fault, spec: LaunchSpec): NamespaceError {
+  const unsupported = unsupportedError(step, fault, spec)
+  if (unsupported !== undefined) return unsupported
   const mount = step === 'mnt' ? spec.mounts[fault.index ?? -1] : undefined
   const path = pathOf(step, fault, spec)
   const facts: NamespaceErrorFacts = {
@@ -59,12 +73,14 @@ function setupError(step: Step, fault: Fault, spec: LaunchSpec): NamespaceError 
   const hint = remedyFor({
     step,
     errno: fault.errno,
+    call: fault.call,
     detail: fault.detail,
     ...(mount === undefined ? {} : { mountType: mount.type }),
   })
   if (hint !== undefined) facts.hint = hint
   const detail = fault.detail === '' ? '' : ` (${fault.detail})`
-  const what = `${describe(step, mount)}${path === undefined ? '' : ` ${path}`}`
+  const limit = step === 'rlimit' ? ` ${spec.process.rlimits?.[fault.index ?? 0]?.type}` : ''
+  const what = `${describe(step, mount)}${limit}${path === undefined ? '' : ` ${path}`}`
   const why =
     step === 'init' && fault.errno === constants.errno.ECHILD
       ? 'it was killed before the program started'
@@ -72,6 +88,39 @@ function setupError(step: Step, fault: Fault, spec: LaunchSpec): NamespaceError 
         ? 'it kills the process before that is the program'
         : `${fault.call}: ${describeErrno(fault.errno).text}`
   return new SetupError(`cannot ${what}: ${why}${detail}`, facts)
+}
+
+const { EINVAL, EOPNOTSUPP } = constants.errno
+
+/** Not a failure of this launch: the kernel has no such facility, or not enough of it. */
+function unsupportedError(step: Step, fault: Fault, spec: LaunchSpec): NamespaceError | undefined {
+  const facts = { step, errno: fault.errno, syscall: fault.call }
+  if (step === 'landlock' && fault.errno === EOPNOTSUPP) return landlockError(fault.detail, facts)
+  if (step !== 'lsm.label' || fault.call !== 'write' || fault.errno !== EINVAL) return undefined
+  const { apparmorProfile, selinuxLabel } = spec.process
+  const [module, label] =
+    fault.index === 0 ? ['AppArmor', apparmorProfile] : ['SELinux', selinuxLabel]
+  return new UnsupportedError(`cannot run under ${module} as ${label}: it is not active here`, {
+    ...facts,
+    missing: [module.toLowerCase()],
+    hint: 'leave it out on this host, or where it is active look whether the label is valid',
+  })
+}
+
+// The helper says: the ABI, and the bits of fs, net and scope rights that it lacks.
+function landlockError(detail: string, facts: NamespaceErrorFacts): NamespaceError {
+  const [abi = 0n, fs = 0n, net = 0n, scope = 0n] = detail.split(' ').map(BigInt)
+  const missing = [
+    ...landlockNames(LANDLOCK_FS_RIGHTS, fs),
+    ...landlockNames(LANDLOCK_NET_RIGHTS, net),
+    ...landlockNames(LANDLOCK_SCOPES, scope),
+  ]
+  const kernel = abi === 0n ? 'has no Landlock' : `has Landlock of ABI ${abi}, which cannot do that`
+  return new UnsupportedError(`cannot restrict ${missing.join(', ')}: this kernel ${kernel}`, {
+    ...facts,
+    missing: missing.map((name) => `landlock.${name}`),
+    hint: 'use a newer kernel with landlock among its security modules (lsm= at boot), or name these in landlock.degraded to go without',
+  })
 }
 
 function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefined {
@@ -89,6 +138,10 @@ function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefi
       return spec.process.cwd
     case 'attach':
       return spec.monitor?.attachPath
+    case 'ns.join':
+      return Object.values(spec.joinNamespaces ?? {})[at]
+    case 'landlock':
+      return spec.process.landlock?.fs?.[at]?.path
     case 'log':
       return spec.monitor?.logPath
     case 'net.listen': {
@@ -117,15 +170,21 @@ const DESCRIPTIONS: Partial<Record<Step, string>> = {
   stdio: 'connect standard input and output',
   attach: 'listen for attachments on',
   join: 'join the container',
+  'ns.join': 'join the namespace',
   clone: 'create namespaces',
   procfs: 'use /proc of the host',
   'idmap.setgroups': 'deny setgroups in the user namespace',
   'idmap.uid': 'map user ids',
   'idmap.gid': 'map group ids',
+  sched: 'set nice value, I/O priority or processors',
+  oomscore: 'set oom_score_adj',
   init: 'run init',
+  time: 'create a time namespace',
   setid: 'become root in the user namespace',
   keyring: 'create a session keyring',
+  'userns.limit': 'limit the number of user namespaces',
   hostname: 'set the hostname',
+  domainname: 'set the domain name',
   'net.lo': 'bring up the loopback interface',
   'net.listen': 'listen inside on',
   'mnt.propagation': 'make mounts private',
@@ -143,11 +202,15 @@ const DESCRIPTIONS: Partial<Record<Step, string>> = {
   fork: 'fork',
   session: 'start a session',
   ctty: 'set the controlling terminal',
+  'lsm.label': 'set the security label',
   'caps.bounding': 'limit the capability bounding set',
   setgroups: 'set supplementary groups',
   'setid.final': 'change to the user and group',
   cwd: 'enter the working directory',
   'caps.set': 'set capabilities',
+  'caps.ambient': 'set ambient capabilities',
+  rlimit: 'set the limit',
+  landlock: 'restrict by Landlock',
   seccomp: 'install the seccomp filter',
 }
 

@@ -1,3 +1,6 @@
+import type { LandlockSpec } from './landlock-rights.ts'
+import type { RlimitType } from './rlimit-types.ts'
+
 /**
  * What `cromwell-init` is to do, as data.
  *
@@ -7,10 +10,22 @@
 export interface LaunchSpec {
   /** Namespaces to create; those not named stay the caller's. All but `user` need `user` unless privileged. */
   namespaces: readonly NamespaceType[]
+  /**
+   * Existing namespaces to be in, by a path such as `/proc/123/ns/net`, opened with the caller's
+   * rights. A type is either created or joined. In a joined pid namespace the program is not PID 1,
+   * and processes that it leaves behind stay; in a joined mount namespace nothing can be mounted.
+   */
+  joinNamespaces?: Partial<Record<NamespaceType, string>>
+  /** What clocks show beyond the host's; needs the `time` namespace. Linux 5.6. */
+  timeOffsets?: { monotonic?: TimeOffset; boottime?: TimeOffset }
   /** How ids inside correspond to ids outside; needed exactly when `user` is created. */
   idMapping?: IdMappingPlan
   /** At most 64 bytes; needs the `uts` namespace. */
   hostname?: string
+  /** The NIS domain name, at most 64 bytes; needs the `uts` namespace. */
+  domainname?: string
+  /** How many user namespaces may exist below the new one (`user.max_user_namespaces`): 0 forbids them. */
+  maxUserNamespaces?: number
   /** The new root; left out, the caller's root stays. Needs the `mount` namespace. */
   root?: RootSpec
   /** Carried out in this order, inside the new root. */
@@ -43,7 +58,13 @@ export interface InnerAddress {
 }
 
 /** The namespace types of the OCI runtime specification (`network`, not `net`). */
-export type NamespaceType = 'user' | 'mount' | 'pid' | 'network' | 'ipc' | 'uts' | 'cgroup'
+export type NamespaceType = 'user' | 'mount' | 'pid' | 'network' | 'ipc' | 'uts' | 'cgroup' | 'time'
+
+/** Seconds, which may be negative, and nanoseconds to add to a clock, time_namespaces(7). */
+export interface TimeOffset {
+  secs: number
+  nanosecs?: number
+}
 
 /** One line of `/proc/PID/uid_map`, in the OCI runtime specification's words. */
 export interface IdMapping {
@@ -165,6 +186,29 @@ export interface ProcessSpec {
   /** `CAP_…` names kept in the bounding set; effective and permitted too when uid is 0. */
   capabilities: readonly string[]
   noNewPrivileges: boolean
+  /**
+   * `CAP_…` names, of `capabilities`, that the program keeps although its user is not root. They are
+   * inheritable and ambient, as the kernel wants it.
+   */
+  ambientCapabilities?: readonly string[]
+  /** Resource limits, getrlimit(2); those not named are the caller's. Only root can raise a hard limit. */
+  rlimits?: readonly Rlimit[]
+  /** -1000 to 1000; only root can go below its own. Left out: the caller's, but never negative. */
+  oomScoreAdj?: number
+  /** -20 to 19; only root can go below its own. Left out: the caller's, but never negative. */
+  nice?: number
+  /** I/O scheduling class and, within it, priority 0 (first) to 7. Left out: it follows the nice value. */
+  ioPriority?: IoPriority
+  /** Numbers of the processors to run on. Left out: all of the cpuset, whatever the caller is tied to. */
+  affinity?: readonly number[]
+  /** False stays in the caller's session keyring. Default true: a new, empty one. */
+  keyring?: boolean
+  /** What Landlock allows of what everything else allows; needs `noNewPrivileges`. */
+  landlock?: LandlockSpec
+  /** A loaded AppArmor profile to run under. */
+  apparmorProfile?: string
+  /** An SELinux label to run under. */
+  selinuxLabel?: string
   /** A classic BPF program for SECCOMP_SET_MODE_FILTER: 8-byte `struct sock_filter`s. */
   seccomp?: Uint8Array
 }
@@ -182,4 +226,18 @@ export interface MonitorSpec {
   attachPath?: string
   /** Removed after that, recursively, with the container's own ids, never following links. */
   removeOnExit?: readonly string[]
+}
+
+/** A resource limit, in the OCI runtime specification's words. */
+export interface Rlimit {
+  /** Such as `RLIMIT_NOFILE`. */
+  type: RlimitType
+  soft: number | 'infinity'
+  hard: number | 'infinity'
+}
+
+/** An I/O priority, ioprio_set(2). */
+export interface IoPriority {
+  class: 'IOPRIO_CLASS_RT' | 'IOPRIO_CLASS_BE' | 'IOPRIO_CLASS_IDLE'
+  priority: number
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { LANDLOCK_FS_RIGHTS, LANDLOCK_NET_RIGHTS, LANDLOCK_SCOPES } from './landlock-rights.ts'
 import {
   decodeEvent,
   encodeMessage,
@@ -27,6 +28,17 @@ test('the helper’s list of records is the same', () => {
     RECORD,
   )
   expect(header('records.h')).toContain(`CW_MAGIC 0x${MAGIC.toString(16)}`)
+})
+
+test('the helper asks a kernel for the same Landlock rights, by ABI', () => {
+  const rows = [...header('landlock.c').matchAll(/^ {4}\{(\w+), (\w+), (\w+)\},/gm)]
+  const tables = [LANDLOCK_FS_RIGHTS, LANDLOCK_NET_RIGHTS, LANDLOCK_SCOPES]
+  const upTo = (abi: number) =>
+    tables.map((table) =>
+      Object.values(table).reduce((sum, right) => sum | (right.abi <= abi ? 1 << right.bit : 0), 0),
+    )
+  expect(rows.map(([, ...bits]) => bits.map(Number))).toEqual(rows.map((_, abi) => upTo(abi)))
+  expect(rows.length - 1).toBe(Math.max(...tables.flatMap(Object.values).map(({ abi }) => abi)))
 })
 
 const record = fc.record({

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { findHelper } from './binding.ts'
+import { PRIVILEGE_REMEDIES } from './privilege-remedies.ts'
 import type { Step } from './steps.ts'
 
 const {
@@ -13,6 +14,7 @@ const {
   ENOSPC,
   ENOSYS,
   EPERM,
+  ERANGE,
   EROFS,
   EDQUOT,
 } = constants.errno
@@ -23,6 +25,8 @@ export interface Failure {
   errno: number
   /** What the failing program said, or the file in question. */
   detail: string
+  /** The system call that failed. */
+  call?: string
   /** The type of the mount that failed. */
   mountType?: string
   /** exec: the program is there, what it needs to run is not. */
@@ -59,6 +63,19 @@ const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> 
   keyring: ({ errno }) =>
     errno === EDQUOT
       ? 'too many kernel keyrings belong to this user: raise the sysctl kernel.keys.maxkeys'
+      : undefined,
+  ...PRIVILEGE_REMEDIES,
+  time: ({ errno }) =>
+    errno === ERANGE
+      ? 'the clock would be negative, or more than 146 years ahead'
+      : errno === ENOSPC
+        ? 'a limit on namespaces is reached: see the sysctl user.max_time_namespaces'
+        : errno === EINVAL
+          ? 'time namespaces need Linux 5.6 or later, with CONFIG_TIME_NS'
+          : noUserNamespace({ errno }),
+  procfs: ({ errno }) =>
+    errno === ENODEV
+      ? '/proc must be a proc file system of the pid namespace that this process is in: mount -t proc proc /proc'
       : undefined,
   'root.overlay': overlayRefused,
   mnt: mountRefused,

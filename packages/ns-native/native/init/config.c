@@ -259,6 +259,13 @@ static int decode(const struct record *r, struct cw_config *c) {
         return one_text(r, &c->exit_path);
     case CW_RECORD_REMOVE:
         return add_text(r, &c->removals);
+    case CW_RECORD_JOIN_NAMESPACE:
+    case CW_RECORD_TIME_OFFSET:
+    case CW_RECORD_RLIMIT:
+    case CW_RECORD_SETTING:
+    case CW_RECORD_TEXT:
+    case CW_RECORD_LANDLOCK:
+        return cw_privilege_decode(r->type, r->payload, r->length, &c->privilege);
     case CW_RECORD_CHANNEL:
         c->channel = true;
         return r->length == 0 ? 0 : -EINVAL;
@@ -283,6 +290,9 @@ static bool take_lists(struct arena *arena, struct cw_config *c, const uint32_t 
     c->uids.ranges = take(arena, counts[CW_RECORD_UID_RANGE] * sizeof *c->uids.ranges);
     c->gids.ranges = take(arena, counts[CW_RECORD_GID_RANGE] * sizeof *c->gids.ranges);
     c->mounts = take(arena, counts[CW_RECORD_MOUNT] * sizeof *c->mounts);
+    struct cw_landlock *landlock = &c->privilege.landlock;
+    landlock->rules = take(arena, counts[CW_RECORD_LANDLOCK] * sizeof *landlock->rules);
+    if (landlock->rules == NULL) return false;
     c->listeners = take(arena, counts[CW_RECORD_LISTEN] * sizeof *c->listeners);
     return c->uids.ranges != NULL && c->gids.ranges != NULL && c->mounts != NULL &&
            c->listeners != NULL &&
@@ -307,7 +317,9 @@ bool cw_has_network(const struct cw_config *c) { return c->namespaces & CLONE_NE
 // What would otherwise be done to the caller's own namespaces.
 static bool has_its_namespaces(const struct cw_config *c) {
     uint32_t known = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
-                     CLONE_NEWUTS | CLONE_NEWCGROUP;
+                     CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME;
+    const struct cw_privilege *p = &c->privilege;
+    bool userns_limit = cw_is_set(p, CW_SETTING_MAX_USER_NAMESPACES);
     bool mounts = c->root != NULL || c->root_tmpfs || c->mount_count > 0 || c->masked.count > 0 ||
                   c->readonly.count > 0;
     bool maps = c->uids.count > 0 && c->gids.count > 0;
@@ -315,6 +327,10 @@ static bool has_its_namespaces(const struct cw_config *c) {
            (c->hostname == NULL || c->namespaces & CLONE_NEWUTS) &&
            (c->listener_count == 0 || cw_has_network(c)) &&
            (c->namespaces == 0 || c->join.pid == 0) &&
+           (p->domainname == NULL || c->namespaces & CLONE_NEWUTS) &&
+           (p->offset_count == 0 || c->namespaces & CLONE_NEWTIME) &&
+           (!userns_limit || c->namespaces & CLONE_NEWUSER) &&
+           (p->joined & ~known) == 0 && (p->joined & c->namespaces) == 0 &&
            maps == ((c->namespaces & CLONE_NEWUSER) != 0);
 }
 
@@ -323,6 +339,8 @@ static bool is_complete(const struct cw_config *c, const uint32_t *counts) {
     return counts[CW_RECORD_PROCESS] == 1 && counts[CW_RECORD_NAMESPACES] == 1 &&
            counts[CW_RECORD_CAPABILITIES] == 1 && counts[CW_RECORD_ID_MAP_KIND] <= 1 &&
            c->arguments.count > 0 && c->cwd != NULL && has_its_namespaces(c) &&
+           (!c->privilege.landlock.wanted || c->process_flags & CW_PROCESS_NO_NEW_PRIVILEGES) &&
+           (c->privilege.landlock.wanted || c->privilege.landlock.rule_count == 0) &&
            c->uids.count <= CW_ID_RANGES_MAX && c->gids.count <= CW_ID_RANGES_MAX &&
            overlay == (c->upper != NULL) && overlay == (c->work != NULL) &&
            !(overlay && c->root == NULL) && !(c->root_tmpfs && c->root != NULL) &&

@@ -3,6 +3,7 @@
 #ifndef CW_CONFIG_H
 #define CW_CONFIG_H
 
+#include "privilege.h"
 #include "records.h"
 
 #include <stdbool.h>
@@ -95,6 +96,7 @@ struct cw_config {
     bool channel;
     struct cw_endpoint *listeners;
     uint32_t listener_count;
+    struct cw_privilege privilege;
 };
 
 // Whether the container's network is not the caller's.

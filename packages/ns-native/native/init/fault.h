@@ -11,6 +11,9 @@
 #define CW_EXEC_INTERPRETER_MISSING 1
 // Index of an exec or seccomp fault: a signal ended the process before it was the program.
 #define CW_EXEC_DIED 2
+// Index of a label fault: whose label it is.
+#define CW_LABEL_APPARMOR 0
+#define CW_LABEL_SELINUX 1
 
 struct cw_fault {
     uint32_t step;

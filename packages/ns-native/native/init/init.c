@@ -9,9 +9,11 @@
 #include "mounts.h"
 #include "packet.h"
 #include "payload.h"
+#include "procfs.h"
 #include "pty.h"
 #include "root.h"
 #include "sys.h"
+#include "timens.h"
 
 #define CW_POLL_AGAIN_MS 20
 
@@ -43,7 +45,16 @@ static int tie_to_monitor(int socket, struct cw_fault *fault) {
     return 0;
 }
 
+// In a joined user namespace: its root where it has one, and without the caller's groups where it
+// allows that. The payload becomes whom it is asked to become, or fails.
+static void become_its_root(void) {
+    sys_setgroups(0, NULL);
+    sys_setresgid(0);
+    sys_setresuid(0);
+}
+
 static int become_root(const struct cw_config *config, struct cw_fault *fault) {
+    if (config->privilege.joined & CLONE_NEWUSER) become_its_root();
     if (!(config->namespaces & CLONE_NEWUSER)) return 0;
     // A single id need not be 0 inside: all capabilities come with the namespace, not with the id.
     bool single = config->id_map_kind == CW_ID_MAP_SINGLE;
@@ -56,11 +67,45 @@ static int become_root(const struct cw_config *config, struct cw_fault *fault) {
     return 0;
 }
 
-int cw_new_keyring(struct cw_fault *fault) {
+int cw_new_keyring(const struct cw_config *config, struct cw_fault *fault) {
+    if (cw_is_set(&config->privilege, CW_SETTING_CALLERS_KEYRING)) return 0;
     cw_at(fault, CW_STEP_KEYRING, CW_NO_INDEX);
     long error = sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0);
     // Kernels without keys, and sandboxes that forbid them (Docker's filter), have nothing to leak.
     if (error < 0 && error != -ENOSYS && error != -EPERM) return cw_fail(fault, "keyctl", error);
+    return 0;
+}
+
+bool cw_wants_proc(const struct cw_config *config) {
+    const struct cw_privilege *privilege = &config->privilege;
+    bool new_time = config->namespaces & CLONE_NEWTIME && config->join.pid == 0;
+    return new_time || privilege->apparmor != NULL ||
+           privilege->selinux != NULL || cw_is_set(privilege, CW_SETTING_MAX_USER_NAMESPACES);
+}
+
+// How many user namespaces may be made below ours: most holes of the kernel want one
+// (CVE-2022-0185, CVE-2024-1086).
+static int limit_user_namespaces(const struct cw_config *config, int proc,
+                                 struct cw_fault *fault) {
+    char number[24];
+    struct cw_text text = CW_TEXT(number);
+    if (!cw_is_set(&config->privilege, CW_SETTING_MAX_USER_NAMESPACES)) return 0;
+    cw_at(fault, CW_STEP_USERNS_LIMIT, CW_NO_INDEX);
+    cw_text_add_number(&text, config->privilege.max_user_namespaces, 1);
+    CW_AUTO_FD file =
+        (int)CW_TRY(fault, "open",
+                    cw_proc_open_file(proc, "sys/user/max_user_namespaces", O_WRONLY));
+    CW_TRY(fault, "write", sys_write(file, number, text.used));
+    return 0;
+}
+
+static int name_host(const struct cw_config *config, struct cw_fault *fault) {
+    const char *domain = config->privilege.domainname;
+    cw_at(fault, CW_STEP_HOSTNAME, CW_NO_INDEX);
+    if (config->hostname != NULL)
+        CW_TRY(fault, "sethostname", sys_sethostname(config->hostname, strlen(config->hostname)));
+    cw_at(fault, CW_STEP_DOMAINNAME, CW_NO_INDEX);
+    if (domain != NULL) CW_TRY(fault, "setdomainname", sys_setdomainname(domain, strlen(domain)));
     return 0;
 }
 
@@ -127,19 +172,22 @@ static int build_view(const struct cw_config *config, int socket, int *slave,
     return error;
 }
 
-static int set_up(const struct cw_config *config, int socket, int *slave, struct cw_fault *fault) {
+static int set_up(const struct cw_config *config, int socket, int *slave, int *proc,
+                  struct cw_fault *fault) {
     int error = wait_for_go(socket, fault);
     if (error < 0) return error;
+    // Before the root changes, and while our own files in it are still ours.
+    if (cw_wants_proc(config) && (*proc = cw_proc_fresh(fault)) < 0) return *proc;
+    if (config->namespaces & CLONE_NEWTIME && (error = cw_timens_enter(config, *proc, fault)) < 0)
+        return error;
     // Until then our /proc files belong to us, which writing an id map takes; nobody is inside yet.
     if ((error = become_root(config, fault)) < 0) return error;
     cw_at(fault, CW_STEP_DUMPABLE, CW_NO_INDEX);
     CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
     if ((error = tie_to_monitor(socket, fault)) < 0) return error;
-    if ((error = cw_new_keyring(fault)) < 0) return error;
-    if (config->hostname != NULL) {
-        cw_at(fault, CW_STEP_HOSTNAME, CW_NO_INDEX);
-        CW_TRY(fault, "sethostname", sys_sethostname(config->hostname, strlen(config->hostname)));
-    }
+    if ((error = cw_new_keyring(config, fault)) < 0) return error;
+    if ((error = limit_user_namespaces(config, *proc, fault)) < 0) return error;
+    if ((error = name_host(config, fault)) < 0) return error;
     if (config->namespaces & CLONE_NEWNET && (error = loopback_up(fault)) < 0) return error;
     if ((error = listen_for_node(config, socket, fault)) < 0) return error;
     return build_view(config, socket, slave, fault);
@@ -148,8 +196,8 @@ static int set_up(const struct cw_config *config, int socket, int *slave, struct
 // Forks the payload and waits until it is the program: the status pipe closes by exec. It closes by
 // death too, but only exec makes SIGCHLD the signal that a child ends with, execve(2): a child that
 // still has another one, which __WCLONE stands for, died before.
-static int start_payload(const struct cw_config *config, int socket, int slave, int *payload,
-                         struct cw_fault *fault) {
+static int start_payload(const struct cw_config *config, int socket, int slave, int proc,
+                         int *payload, struct cw_fault *fault) {
     int status[2];
     cw_at(fault, CW_STEP_FORK, CW_NO_INDEX);
     CW_TRY(fault, "pipe2", sys_pipe2(status, O_CLOEXEC));
@@ -157,12 +205,13 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
     if (*payload == 0) {
         sys_close(socket);
         sys_close(status[0]);
-        cw_payload(config, slave, status[1], fault);
+        cw_payload(config, slave, proc, status[1], fault);
         sys_write(status[1], fault, sizeof *fault);
         sys_exit(127);
     }
     sys_close(status[1]);
     if (slave >= 0) sys_close(slave);
+    if (proc >= 0) sys_close(proc);
     for (int fd = 0; fd < 3; fd++) sys_close(fd);
     struct cw_fault reported;
     long size = sys_read(status[0], &reported, sizeof reported);
@@ -238,10 +287,11 @@ static int reap_until_done(int signals, int socket, int payload) {
 void cw_init(const struct cw_config *config, int socket, const int stdio[3]) {
     struct cw_fault fault = {.index = CW_NO_INDEX};
     int slave = -1;
+    int proc = -1;
     int payload = -1;
     int error = take_stdio(stdio, &socket, &fault);
-    if (error == 0) error = set_up(config, socket, &slave, &fault);
-    if (error == 0) error = start_payload(config, socket, slave, &payload, &fault);
+    if (error == 0) error = set_up(config, socket, &slave, &proc, &fault);
+    if (error == 0) error = start_payload(config, socket, slave, proc, &payload, &fault);
     int signals = -1;
     if (error == 0) {
         cw_at(&fault, CW_STEP_INIT, CW_NO_INDEX);

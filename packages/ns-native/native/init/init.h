@@ -9,7 +9,11 @@
 // in place of 0-2, -1 where those stay.
 _Noreturn void cw_init(const struct cw_config *config, int socket, const int stdio[3]);
 
-// A session keyring of its own, so that the caller's keys are not the container's.
-int cw_new_keyring(struct cw_fault *fault);
+// A session keyring of its own, so that the caller's keys are not the container's; unless they are
+// to be.
+int cw_new_keyring(const struct cw_config *config, struct cw_fault *fault);
+
+// Whether something is to be written to a procfs from inside.
+bool cw_wants_proc(const struct cw_config *config);
 
 #endif

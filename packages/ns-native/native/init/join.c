@@ -7,6 +7,7 @@
 #include "payload.h"
 #include "procfs.h"
 #include "pty.h"
+#include "resources.h"
 #include "sys.h"
 
 static const struct {
@@ -148,13 +149,22 @@ static int open_pty(const struct cw_config *config, int socket, int *slave,
     return 0;
 }
 
+// While we still have the caller's rights.
+static int take_rank(const struct cw_config *config, struct cw_fault *fault) {
+    CW_AUTO_FD proc = cw_proc_open(fault);
+    return proc < 0 ? proc : cw_resources_rank(config, proc, 0, fault);
+}
+
 static int join(const struct cw_config *config, int target, int socket, const int stdio[3],
                 struct cw_fault *fault) {
     int slave = -1;
     int pidfd = -1;
+    int proc = -1;
     int error = take_stdio(stdio, &socket, &target, fault);
+    if (error == 0) error = take_rank(config, fault);
     if (error == 0) error = enter(config, target, fault);
-    if (error == 0) error = cw_new_keyring(fault);
+    if (error == 0) error = cw_new_keyring(config, fault);
+    if (error == 0 && cw_wants_proc(config) && (proc = cw_proc_fresh(fault)) < 0) error = proc;
     if (error == 0 && config->terminal) error = open_pty(config, socket, &slave, fault);
     if (error < 0) return error;
     cw_at(fault, CW_STEP_FORK, CW_NO_INDEX);
@@ -162,7 +172,7 @@ static int join(const struct cw_config *config, int target, int socket, const in
     // program, as this process does.
     long pid = CW_TRY(fault, "clone", sys_clone(CLONE_PARENT | CLONE_PIDFD, &pidfd));
     if (pid == 0) {
-        cw_payload(config, slave, socket, fault);
+        cw_payload(config, slave, proc, socket, fault);
         return -fault->error;
     }
     struct cw_packet packet = {.kind = CW_PACKET_JOINED, .value = (int32_t)pid};

@@ -45,6 +45,8 @@ void cw_main(void) {
     // What the launcher ignores (Node: SIGPIPE, SIGXFSZ) is no business of the program's.
     for (int signal = 1; signal <= CW_SIGNAL_MAX; signal++) sys_sigdefault(signal);
     sys_fcntl(CW_CONTROL, F_SETFD, FD_CLOEXEC);
+    // A launcher's, such as no randomised addresses, is inherited through exec and all.
+    sys_personality(0);
     sys_prctl(PR_SET_NAME, (unsigned long)"cromwell-init", 0);
     sys_exit(cw_monitor(CW_CONTROL));
 }

@@ -16,6 +16,8 @@
 #include "procfs.h"
 #include "pty.h"
 #include "remove-tree.h"
+#include "resources.h"
+#include "setns.h"
 #include "sys.h"
 
 // How long after the container's end output is waited for that may not come (a descriptor that
@@ -50,23 +52,33 @@ static int read_config(struct cw_monitor *m) {
     return cw_channel_open(m);
 }
 
-static int clone_init(struct cw_monitor *m) {
-    int pair[2];
+static int clone_init(struct cw_monitor *m, int socket, unsigned long more) {
     cw_at(&m->fault, CW_STEP_CLONE, CW_NO_INDEX);
-    CW_TRY(&m->fault, "socketpair", sys_socketpair(CW_SOCK_SEQPACKET | CW_SOCK_CLOEXEC, pair));
-    unsigned long flags = m->config.namespaces | CLONE_PIDFD | CW_SIGCHLD;
-    m->pid = (int)CW_TRY(&m->fault, "clone", sys_clone(flags, &m->pidfd));
-    if (m->pid == 0) cw_init(&m->config, pair[1], m->relay.given);
-    sys_close(pair[1]);
-    m->socket = pair[0];
+    // A time namespace has offsets first: init makes it.
+    unsigned long flags = (m->config.namespaces & ~(uint32_t)CLONE_NEWTIME) | CLONE_PIDFD | CW_SIGCHLD;
+    m->pid = (int)CW_TRY(&m->fault, "clone", sys_clone(flags | more, &m->pidfd));
+    if (m->pid == 0) cw_init(&m->config, socket, m->relay.given);
     return 0;
 }
 
-// While init waits it is still dumpable, so its /proc files are ours to open.
-static int name_ids(struct cw_monitor *m) {
-    if (!(m->config.namespaces & CLONE_NEWUSER)) return 0;
+static int make_init(struct cw_monitor *m) {
+    int pair[2];
+    cw_at(&m->fault, CW_STEP_CLONE, CW_NO_INDEX);
+    CW_TRY(&m->fault, "socketpair", sys_socketpair(CW_SOCK_SEQPACKET | CW_SOCK_CLOEXEC, pair));
+    int error = m->config.privilege.join_count > 0 ? cw_setns_clone(m, pair[1], clone_init)
+                                                   : clone_init(m, pair[1], 0);
+    sys_close(pair[1]);
+    m->socket = pair[0];
+    return error;
+}
+
+// Init's ids, rank and limits. While it waits it is still dumpable, so its /proc files are ours.
+static int prepare_init(struct cw_monitor *m) {
     CW_AUTO_FD proc = cw_proc_open(&m->fault);
     if (proc < 0) return proc;
+    int error = cw_resources_rank(&m->config, proc, m->pid, &m->fault);
+    if (error < 0 || !(m->config.namespaces & CLONE_NEWUSER)) return error;
+    cw_at(&m->fault, CW_STEP_PROCFS, CW_NO_INDEX);
     m->user_ns = (int)CW_TRY(&m->fault, "open",
                              cw_proc_open_namespace(proc, m->pid, "user", CLONE_NEWUSER));
     return cw_idmap_write(&m->config, proc, m->pid, &m->fault);
@@ -77,11 +89,11 @@ static int start(struct cw_monitor *m) {
     if (error == 0 && !m->detached) cw_parent_watch(m);
     if (error == 0) error = cw_attach_open(m);
     if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
-    if (error == 0) error = m->config.join.pid != 0 ? cw_join_start(m) : clone_init(m);
+    if (error == 0) error = m->config.join.pid != 0 ? cw_join_start(m) : make_init(m);
     if (error < 0) return error;
     cw_relay_settle(&m->relay);
     if (m->config.join.pid != 0) return 0;
-    error = name_ids(m);
+    error = prepare_init(m);
     if (error < 0) return error;
     cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
     CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));

@@ -3,6 +3,9 @@
 
 #include "caps.h"
 #include "descriptors.h"
+#include "label.h"
+#include "landlock.h"
+#include "resources.h"
 #include "sys.h"
 
 #define CW_PATH_MAX 4096
@@ -42,13 +45,48 @@ static int install_seccomp(const struct cw_config *config, struct cw_fault *faul
     return 0;
 }
 
+#define CW_GROUPS_MAX 64
+
+// Somebody without CAP_SETGID has the wanted groups, or cannot get them.
+static bool has_the_groups(const struct cw_config *config) {
+    uint32_t groups[CW_GROUPS_MAX];
+    long count = sys_getgroups(CW_GROUPS_MAX, groups);
+    if (count < 0) return false;
+    for (long i = 0; i < count; i++) {
+        bool wanted = groups[i] == config->gid; // being in it twice changes nothing
+        for (uint32_t j = 0; j < config->group_count; j++)
+            wanted = wanted || groups[i] == config->groups[j];
+        if (!wanted) return false;
+    }
+    for (uint32_t j = 0; j < config->group_count; j++) {
+        bool had = config->groups[j] == config->gid;
+        for (long i = 0; i < count; i++) had = had || groups[i] == config->groups[j];
+        if (!had) return false;
+    }
+    return true;
+}
+
+static int set_groups(const struct cw_config *config, struct cw_fault *fault) {
+    uint32_t involved = config->namespaces | config->privilege.joined;
+    long error = sys_setgroups(config->group_count, config->groups);
+    if (error != -EPERM) return error < 0 ? cw_fail(fault, "setgroups", error) : 0;
+    // With one id only, setgroups is denied for good (CVE-2014-8989) and groups stay unmapped.
+    if (involved & CLONE_NEWUSER && config->group_count == 0) return 0;
+    return has_the_groups(config) ? 0 : cw_fail(fault, "setgroups", error);
+}
+
 static int become_user(const struct cw_config *config, struct cw_fault *fault) {
     cw_at(fault, CW_STEP_SETGROUPS, CW_NO_INDEX);
-    // With one id only, setgroups is denied for good (CVE-2014-8989) and groups stay unmapped.
+    // Not even tried with a single id: a filter may be in force that kills for it.
     bool denied = config->namespaces & CLONE_NEWUSER && config->id_map_kind == CW_ID_MAP_SINGLE;
-    if (!denied || config->group_count > 0)
-        CW_TRY(fault, "setgroups", sys_setgroups(config->group_count, config->groups));
+    if (!denied || config->group_count > 0) {
+        int error = set_groups(config, fault);
+        if (error < 0) return error;
+    }
     cw_at(fault, CW_STEP_SETID_FINAL, CW_NO_INDEX);
+    // Ambient capabilities are chosen from the permitted ones, which a change from root empties.
+    if (config->privilege.ambient != 0)
+        CW_TRY(fault, "prctl", sys_prctl(PR_SET_KEEPCAPS, 1, 0));
     CW_TRY(fault, "setresgid", sys_setresgid(config->gid));
     CW_TRY(fault, "setresuid", sys_setresuid(config->uid));
     return 0;
@@ -140,40 +178,55 @@ int cw_payload_died(const struct cw_config *config, int status, struct cw_fault 
     return cw_fail(fault, "execve", filtered ? -EPERM : -ECHILD);
 }
 
-int cw_payload(const struct cw_config *config, int slave, int lifeline, struct cw_fault *fault) {
+static int set_capabilities(const struct cw_config *config, struct cw_fault *fault) {
+    uint64_t ambient = config->privilege.ambient;
+    cw_at(fault, CW_STEP_CAPS_SET, CW_NO_INDEX);
+    return cw_caps_set(config->uid == 0 ? config->capabilities : ambient, ambient, fault);
+}
+
+// Without a pid namespace the parent's death does not end us by itself, nor does it when we have
+// joined one; armed after the last change of credentials, which would have cleared it, and with a
+// look whether it is too late.
+static int tie_to_parent(const struct cw_config *config, int lifeline, struct cw_fault *fault) {
+    struct pollfd poll = {.fd = lifeline};
+    cw_at(fault, CW_STEP_SIGNALS, CW_NO_INDEX);
+    if (config->namespaces & CLONE_NEWPID && config->join.pid == 0) return 0;
+    CW_TRY(fault, "prctl", sys_prctl(PR_SET_PDEATHSIG, CW_SIGKILL, 0));
+    return sys_poll(&poll, 1, 0) > 0 ? cw_fail(fault, "poll", -ESRCH) : 0; // hung up
+}
+
+int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline,
+               struct cw_fault *fault) {
     bool no_new_privileges = config->process_flags & CW_PROCESS_NO_NEW_PRIVILEGES;
+    bool own_users = (config->namespaces | config->privilege.joined) & CLONE_NEWUSER;
     int error = own_session(slave, fault);
+    if (error == 0) error = cw_label_next_exec(config, proc, fault);
     if (error < 0) return error;
     prepare_stdio(config);
 
     cw_at(fault, CW_STEP_CAPS_BOUNDING, CW_NO_INDEX);
-    error = cw_caps_bound(config->capabilities, fault);
-    if (error < 0) return error;
+    error = cw_caps_bound(config->capabilities, no_new_privileges && !own_users, fault);
+    // Limits come late, for they may be narrow; but a filter that is already there may forbid them.
+    if (error == 0 && !no_new_privileges) error = cw_resources_limit(config, fault);
     // Without no_new_privs the kernel wants CAP_SYS_ADMIN for a filter: only now do we have it.
-    if (!no_new_privileges) error = install_seccomp(config, fault);
+    if (error == 0 && !no_new_privileges) error = install_seccomp(config, fault);
     if (error == 0) error = become_user(config, fault);
     if (error == 0) error = enter_cwd(config, fault);
     if (error < 0) return error;
     sys_umask(config->umask);
-
-    cw_at(fault, CW_STEP_CAPS_SET, CW_NO_INDEX);
-    error = cw_caps_set(config->uid == 0 ? config->capabilities : 0, fault);
+    error = set_capabilities(config, fault);
     if (error < 0) return error;
     cw_at(fault, CW_STEP_NNP, CW_NO_INDEX);
     if (no_new_privileges) CW_TRY(fault, "prctl", sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0));
 
-    // Without a pid namespace the parent's death does not end us by itself, nor does it when we have
-    // joined one; armed after the last change of credentials, which would have cleared it, and with a
-    // look whether it is too late.
-    cw_at(fault, CW_STEP_SIGNALS, CW_NO_INDEX);
-    if (!(config->namespaces & CLONE_NEWPID) || config->join.pid != 0) {
-        struct pollfd poll = {.fd = lifeline};
-        CW_TRY(fault, "prctl", sys_prctl(PR_SET_PDEATHSIG, CW_SIGKILL, 0));
-        if (sys_poll(&poll, 1, 0) > 0) return cw_fail(fault, "poll", -ESRCH); // hung up
-    }
+    error = tie_to_parent(config, lifeline, fault);
+    if (error < 0) return error;
     CW_TRY(fault, "rt_sigprocmask", sys_sigmask(CW_SIG_SETMASK, 0));
+    error = cw_landlock_restrict(&config->privilege.landlock, fault);
+    if (error < 0) return error;
     cw_at(fault, CW_STEP_CLOSEFDS, CW_NO_INDEX);
     CW_TRY(fault, "close_range", sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));
-    if (no_new_privileges) error = install_seccomp(config, fault);
+    if (no_new_privileges) error = cw_resources_limit(config, fault);
+    if (error == 0 && no_new_privileges) error = install_seccomp(config, fault);
     return error < 0 ? error : exec_program(config, fault);
 }

@@ -42,6 +42,14 @@
 #define CW_RECORD_LOG_PATH 23      /* string */
 #define CW_RECORD_EXIT_PATH 24     /* string */
 #define CW_RECORD_REMOVE 25        /* string; repeated */
+#define CW_RECORD_JOIN_NAMESPACE 26 /* u32 CLONE_NEW*, string path; repeated */
+#define CW_RECORD_TIME_OFFSET 27   /* u32 clock, nanoseconds; i64 seconds; repeated */
+#define CW_RECORD_RLIMIT 28        /* u32 RLIMIT_*, 0; u64 soft, hard; repeated */
+#define CW_RECORD_SETTING 29       /* u32 CW_SETTING_*, 0; u64 value; repeated */
+#define CW_RECORD_TEXT 30          /* u32 CW_TEXT_*, string; repeated */
+#define CW_RECORD_LANDLOCK 31      /* u32 CW_LANDLOCK_*, flags; then, of the ruleset: u64 fs, net, scope
+                                      handled, and of these dispensable; of a rule: u64 access, port,
+                                      and with a path: string; repeated */
 #define CW_RECORD_ROOT_TMPFS 32    /* u64 size, u32 mode, 0 */
 #define CW_RECORD_CHANNEL 44       /* nothing: descriptor 4 is the descriptor channel */
 #define CW_RECORD_LISTEN 45        /* endpoint; repeated */
@@ -73,6 +81,24 @@
 #define CW_ID_MAP_IDENTITY 0
 #define CW_ID_MAP_SUBID 1
 #define CW_ID_MAP_SINGLE 2
+
+#define CW_SETTING_OOM_SCORE_ADJ 1       /* i64 */
+#define CW_SETTING_NICE 2                /* i64 */
+#define CW_SETTING_IO_PRIORITY 3         /* as ioprio_set(2) takes it */
+#define CW_SETTING_CPU 4                 /* one number; repeated */
+#define CW_SETTING_MAX_USER_NAMESPACES 5 /* below init's own */
+#define CW_SETTING_AMBIENT 6             /* bit set of capabilities */
+#define CW_SETTING_CALLERS_KEYRING 7     /* value 0: no session keyring of its own */
+#define CW_SETTING_LAST 7
+
+#define CW_TEXT_DOMAINNAME 1
+#define CW_TEXT_APPARMOR 2
+#define CW_TEXT_SELINUX 3
+
+#define CW_LANDLOCK_HANDLED 0
+#define CW_LANDLOCK_PATH 1
+#define CW_LANDLOCK_PORT 2
+#define CW_LANDLOCK_MAY_BE_MISSING 1 /* flag of a path */
 
 #define CW_MOUNT_BIND 0
 #define CW_MOUNT_TMPFS 1

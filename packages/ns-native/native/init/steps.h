@@ -12,18 +12,24 @@
     X(STDIO, "stdio")                                                                             \
     X(ATTACH, "attach")                                                                           \
     X(JOIN, "join")                                                                               \
+    X(NS_JOIN, "ns.join")                                                                         \
     X(CLONE, "clone")                                                                             \
     X(PROCFS, "procfs")                                                                           \
     X(IDMAP_SETGROUPS, "idmap.setgroups")                                                         \
     X(IDMAP_UID, "idmap.uid")                                                                     \
     X(IDMAP_GID, "idmap.gid")                                                                     \
+    X(SCHED, "sched")                                                                             \
+    X(OOMSCORE, "oomscore")                                                                       \
     /* init, PID 1 inside */                                                                      \
     X(INIT, "init")                                                                               \
+    X(TIME, "time")                                                                               \
     X(DUMPABLE, "dumpable")                                                                       \
     X(SETID, "setid")                                                                             \
     X(PDEATHSIG, "pdeathsig")                                                                     \
     X(KEYRING, "keyring")                                                                         \
+    X(USERNS_LIMIT, "userns.limit")                                                               \
     X(HOSTNAME, "hostname")                                                                       \
+    X(DOMAINNAME, "domainname")                                                                   \
     X(NET_LO, "net.lo")                                                                           \
     X(NET_LISTEN, "net.listen")                                                                   \
     X(MNT_PROPAGATION, "mnt.propagation")                                                         \
@@ -42,12 +48,16 @@
     /* payload, before it is the program */                                                       \
     X(SESSION, "session")                                                                         \
     X(CTTY, "ctty")                                                                               \
+    X(LSM_LABEL, "lsm.label")                                                                     \
     X(CAPS_BOUNDING, "caps.bounding")                                                             \
     X(SETGROUPS, "setgroups")                                                                     \
     X(SETID_FINAL, "setid.final")                                                                 \
     X(CWD, "cwd")                                                                                 \
     X(CAPS_SET, "caps.set")                                                                       \
+    X(CAPS_AMBIENT, "caps.ambient")                                                               \
     X(NNP, "nnp")                                                                                 \
+    X(RLIMIT, "rlimit")                                                                           \
+    X(LANDLOCK, "landlock")                                                                       \
     X(SIGNALS, "signals")                                                                         \
     X(CLOSEFDS, "closefds")                                                                       \
     X(SECCOMP, "seccomp")                                                                         \

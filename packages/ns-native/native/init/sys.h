@@ -282,13 +282,38 @@ static inline long sys_pidfd_open(int pid) { return CW_CALL2(pidfd_open, pid, 0)
 static inline long sys_pidfd_send_signal(int pidfd, int signal) {
     return CW_CALL4(pidfd_send_signal, pidfd, signal, 0, 0);
 }
+static inline long sys_unshare(unsigned long flags) { return CW_CALL1(unshare, flags); }
+static inline long sys_personality(unsigned long persona) { return CW_CALL1(personality, persona); }
+static inline long sys_prlimit(int pid, unsigned resource, const struct rlimit64 *new_limit,
+                               struct rlimit64 *old_limit) {
+    return CW_CALL4(prlimit64, pid, resource, new_limit, old_limit);
+}
+static inline long sys_getpriority(int pid) { return CW_CALL2(getpriority, 0, pid); }
+static inline long sys_setpriority(int pid, long nice) { return CW_CALL3(setpriority, 0, pid, nice); }
+static inline long sys_ioprio_get(int which, int who) { return CW_CALL2(ioprio_get, which, who); }
+static inline long sys_ioprio_set(int which, int who, long value) {
+    return CW_CALL3(ioprio_set, which, who, value);
+}
+static inline long sys_sched_getscheduler(int pid) { return CW_CALL1(sched_getscheduler, pid); }
+static inline long sys_sched_setscheduler(int pid, int policy, const int *priority) {
+    return CW_CALL3(sched_setscheduler, pid, policy, priority);
+}
+static inline long sys_sched_setaffinity(int pid, size_t size, const uint64_t *cpus) {
+    return CW_CALL3(sched_setaffinity, pid, size, cpus);
+}
 static inline long sys_setns(int fd, int type) { return CW_CALL2(setns, fd, type); }
 static inline long sys_sethostname(const char *name, size_t size) {
     return CW_CALL2(sethostname, name, size);
 }
+static inline long sys_setdomainname(const char *name, size_t size) {
+    return CW_CALL2(setdomainname, name, size);
+}
 
 // Credentials
 static inline long sys_geteuid(void) { return CW_CALL0(geteuid); }
+static inline long sys_getgroups(int count, uint32_t *groups) {
+    return CW_CALL2(getgroups, count, groups);
+}
 static inline long sys_setresuid(unsigned uid) { return CW_CALL3(setresuid, uid, uid, uid); }
 static inline long sys_setresgid(unsigned gid) { return CW_CALL3(setresgid, gid, gid, gid); }
 static inline long sys_setgroups(size_t count, const uint32_t *groups) {
@@ -307,6 +332,16 @@ static inline long sys_seccomp(unsigned operation, unsigned flags, const void *a
 }
 static inline long sys_keyctl(int operation, unsigned long a) {
     return CW_CALL5(keyctl, operation, a, 0, 0, 0);
+}
+static inline long sys_landlock_create_ruleset(const void *attributes, size_t size,
+                                               unsigned flags) {
+    return CW_CALL3(landlock_create_ruleset, attributes, size, flags);
+}
+static inline long sys_landlock_add_rule(int ruleset, unsigned type, const void *rule) {
+    return CW_CALL4(landlock_add_rule, ruleset, type, rule, 0);
+}
+static inline long sys_landlock_restrict_self(int ruleset) {
+    return CW_CALL2(landlock_restrict_self, ruleset, 0);
 }
 
 // Signals and time

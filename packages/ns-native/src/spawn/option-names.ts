@@ -14,6 +14,10 @@ type OwnOption = Exclude<keyof SpawnOptions, SpecOption | ProcessOption>
 /** Options that are fields of the launch spec as they are. */
 const SPEC_OPTIONS: Record<SpecOption, true> = {
   hostname: true,
+  domainname: true,
+  joinNamespaces: true,
+  timeOffsets: true,
+  maxUserNamespaces: true,
   mounts: true,
   maskedPaths: true,
   readonlyPaths: true,
@@ -27,6 +31,16 @@ const PROCESS_OPTIONS: Record<ProcessOption, true> = {
   umask: true,
   capabilities: true,
   noNewPrivileges: true,
+  ambientCapabilities: true,
+  rlimits: true,
+  oomScoreAdj: true,
+  nice: true,
+  ioPriority: true,
+  affinity: true,
+  keyring: true,
+  landlock: true,
+  apparmorProfile: true,
+  selinuxLabel: true,
 }
 
 const OWN_OPTIONS: Record<OwnOption, true> = {
