@@ -8,6 +8,15 @@ export type FacilityName =
   | 'seccomp'
   | 'apparmor'
   | 'cgroup'
+  | 'linux'
+  | 'helper'
+  | 'seccomp-notify'
+  | 'landlock'
+  | 'memfd'
+  | 'outer-sandbox'
+  | 'pasta'
+  | 'slirp4netns'
+  | 'tun'
 
 /** Whether a facility works here; if not, why, and what would change it. */
 export interface Facility {

@@ -28,32 +28,31 @@ export interface HostCheckOptions {
 export async function checkHost(options: HostCheckOptions): Promise<Facility[]> {
   const { idMapping, directory } = options
   const callerOnly = onlyTheCaller(idMapping)
-  const userNamespaces = await attempt('user-namespaces', {
-    namespaces: ['user', 'mount'],
-    idMapping: callerOnly,
-    mounts: [{ type: 'tmpfs', destination: directory }],
-  })
-  return [
-    userNamespaces,
-    await checkIdMapping(idMapping),
-    await attempt('proc', {
+  const attempts = await Promise.all([
+    attempt('user-namespaces', {
+      namespaces: ['user', 'mount'],
+      idMapping: callerOnly,
+      mounts: [{ type: 'tmpfs', destination: directory }],
+    }),
+    checkIdMapping(idMapping),
+    attempt('proc', {
       namespaces: ['user', 'mount', 'pid'],
       idMapping: callerOnly,
       mounts: [{ type: 'proc', destination: directory }],
     }),
-    await checkOverlay(directory, callerOnly),
-    await attempt('network-namespace', {
+    checkOverlay(directory, callerOnly),
+    attempt('network-namespace', {
       namespaces: ['user', 'network'],
       idMapping: callerOnly,
     }),
-    await attempt('seccomp', {
+    attempt('seccomp', {
       namespaces: ['user'],
       idMapping: callerOnly,
       process: { ...NOTHING, seccomp: defaultSeccomp() },
     }),
-    appArmorFacility(userNamespaces.ok, options.appArmorSwitch),
-    cgroupFacility(),
-  ]
+  ])
+  const canUse = attempts.some(({ name, ok }) => name === 'user-namespaces' && ok)
+  return [...attempts, appArmorFacility(canUse, options.appArmorSwitch), cgroupFacility()]
 }
 
 // The last step, becoming a program that does not exist, fails: all that comes before it worked.

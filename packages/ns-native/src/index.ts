@@ -59,6 +59,7 @@ export {
   type OverlayChangesOptions,
   overlayChanges,
 } from './overlay-changes/overlay-changes.ts'
+export { type HostReport, type ProbeOptions, probe } from './probe/probe.ts'
 export type {
   Degradable,
   EnvPolicy,
