@@ -49,6 +49,7 @@ export interface Binding {
   listxattr(path: Uint8Array, names: Uint8Array): number
   removexattr(path: Uint8Array, name: Uint8Array): number
   syncfs(path: Uint8Array): number
+  landlockAbi(): number
   terminalSave(fd: number, state: Uint8Array): number
   terminalLoad(fd: number, state: Uint8Array): number
 }

@@ -48,7 +48,10 @@ function execError(fault: Fault, spec: LaunchSpec): NamespaceError {
     : interpreterMissing
       ? 'its interpreter or loader is missing'
       : text
-  const hint = remedyFor({ step: 'exec', errno: fault.errno, detail: '', interpreterMissing })
+  const ruled = fault.errno === constants.errno.EACCES && spec.process.landlock?.fs !== undefined
+  const hint = ruled
+    ? 'the Landlock rules must let it, its interpreter and its loader be read and executed'
+    : remedyFor({ step: 'exec', errno: fault.errno, detail: '', interpreterMissing })
   return new ExecError(`cannot execute ${path}: ${why}`, {
     step: 'exec',
     errno: fault.errno,

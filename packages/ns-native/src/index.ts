@@ -28,12 +28,23 @@ export {
   selectIdMapping,
 } from './id-mapping.ts'
 export { type JoinSpec, type JoinTarget, join } from './join.ts'
+export { type LandlockSupport, landlock } from './landlock.ts'
+export type {
+  LandlockAccess,
+  LandlockFsRight,
+  LandlockNetRight,
+  LandlockPath,
+  LandlockRight,
+  LandlockScope,
+  LandlockSpec,
+} from './landlock-rights.ts'
 export { type LaunchOptions, launch } from './launch.ts'
 export type {
   DirectoryRoot,
   IdMapping,
   IdMappingPlan,
   InnerAddress,
+  IoPriority,
   LaunchSpec,
   MonitorSpec,
   Mount,
@@ -42,7 +53,9 @@ export type {
   NetworkSpec,
   OverlaySpec,
   ProcessSpec,
+  Rlimit,
   RootSpec,
+  TimeOffset,
   TmpfsRoot,
 } from './launch-spec.ts'
 export { type NativeFs, nativeFs } from './native-fs.ts'
@@ -60,6 +73,7 @@ export {
   overlayChanges,
 } from './overlay-changes/overlay-changes.ts'
 export { type HostReport, type ProbeOptions, probe } from './probe/probe.ts'
+export type { RlimitType } from './rlimit-types.ts'
 export type {
   Degradable,
   EnvPolicy,

@@ -80,6 +80,8 @@ Napi::Value SyncFs(const Napi::CallbackInfo& info) {
   return Result(info, cw_syncfs(Bytes(info[0])));
 }
 
+Napi::Value LandlockAbi(const Napi::CallbackInfo& info) { return Result(info, cw_landlock_abi()); }
+
 Napi::Value TerminalSave(const Napi::CallbackInfo& info) {
   return Result(info, cw_terminal_save(Int(info[0]), Bytes(info[1]), Size(info[1])));
 }
@@ -106,6 +108,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("listxattr", Napi::Function::New<ListXattr>(env));
   exports.Set("removexattr", Napi::Function::New<RemoveXattr>(env));
   exports.Set("syncfs", Napi::Function::New<SyncFs>(env));
+  exports.Set("landlockAbi", Napi::Function::New<LandlockAbi>(env));
   exports.Set("terminalSave", Napi::Function::New<TerminalSave>(env));
   exports.Set("terminalLoad", Napi::Function::New<TerminalLoad>(env));
   cromwell::ExportPoll(env, exports);

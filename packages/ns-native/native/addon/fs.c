@@ -40,6 +40,10 @@ int cw_syncfs(const char *path) {
     return result;
 }
 
+int cw_landlock_abi(void) {
+    return result_of(syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* ..._VERSION */));
+}
+
 int cw_terminal_save(int fd, void *state, size_t size) {
     if (size < sizeof(struct termios)) return -EINVAL;
     return result_of(ioctl(fd, TCGETS, state));

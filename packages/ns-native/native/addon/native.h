@@ -56,6 +56,8 @@ int cw_getxattr(const char *path, const char *name, void *value, size_t size);
 int cw_listxattr(const char *path, char *names, size_t size);
 int cw_removexattr(const char *path, const char *name);
 int cw_syncfs(const char *path);
+// The version of Landlock's interface, or -errno.
+int cw_landlock_abi(void);
 int cw_terminal_save(int fd, void *state, size_t size);
 int cw_terminal_load(int fd, const void *state, size_t size);
 
