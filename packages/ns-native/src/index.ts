@@ -74,6 +74,7 @@ export {
 } from './overlay-changes/overlay-changes.ts'
 export { type HostReport, type ProbeOptions, probe } from './probe/probe.ts'
 export type { RlimitType } from './rlimit-types.ts'
+export type { SandboxChange } from './sandbox/overlays.ts'
 export type {
   Degradable,
   EnvPolicy,

@@ -15,6 +15,7 @@ const POLICY: Names<Policy> = {
   idMapping: true,
   capabilities: true,
   seccomp: true,
+  nestedNamespaces: true,
   hostname: true,
   noNewPrivileges: true,
   allowDegraded: true,

@@ -37,6 +37,7 @@ export function planPolicy(
     capabilities: policy.capabilities ?? [],
     noNewPrivileges: policy.noNewPrivileges ?? true,
     seccomp: policy.seccomp ?? 'default',
+    nestedNamespaces: policy.nestedNamespaces ?? false,
     ...(policy.hostname === undefined ? {} : { hostname: policy.hostname }),
   }
 }

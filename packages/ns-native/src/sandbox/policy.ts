@@ -1,3 +1,4 @@
+import type { SeccompProfile } from '../seccomp/profile.ts'
 import type { Size } from './quantities.ts'
 
 /** What a program may see, reach and use. Everything that is not named, it may not. */
@@ -17,8 +18,10 @@ export interface Policy {
   idMapping?: 'single' | 'ranges' | 'auto'
   /** `CAP_…` names. Default none: id 0 inside is root by name only. */
   capabilities?: readonly string[]
-  /** The system call filter. Default `'default'`. */
-  seccomp?: 'default' | 'none' | Uint8Array
+  /** The system call filter, as for `spawn`. Default `'default'`. */
+  seccomp?: 'default' | 'none' | SeccompProfile | Uint8Array
+  /** Allow user namespaces, and with them mounts, inside: where most holes of the kernel begin. Default false. */
+  nestedNamespaces?: boolean
   hostname?: string
   /** Default true: nothing gains privileges by executing a set-user-ID program. */
   noNewPrivileges?: boolean

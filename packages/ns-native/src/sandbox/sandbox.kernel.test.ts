@@ -225,6 +225,76 @@ describe('hiding', () => {
   })
 })
 
+describe('an overlay', () => {
+  const script = `echo changed > ${'$'}1/src/main; rm ${'$'}1/.env; echo new > ${'$'}1/new`
+  const start = async () => {
+    const box = await sandbox({ files: { overlay: [project] } })
+    onTestFinished(() => box.close())
+    expect(await box.run('/bin/sh', ['-c', script, 'sh', project])).toMatchObject({ ok: true })
+    expect(readFileSync(join(project, 'src/main'), 'utf8')).toBe('main')
+    return box
+  }
+
+  test('keeps what is written, tells it, and makes it so on the host when told to', async () => {
+    const box = await start()
+    expect((await box.run('cat', [join(project, 'src/main')])).stdout).toBe('changed\n')
+    const changes: string[] = []
+    for await (const { type, path } of box.changes()) changes.push(`${type} ${path}`)
+    expect(changes.sort()).toEqual([
+      `add ${project}/new`,
+      `delete ${project}/.env`,
+      `modify ${project}/src/main`,
+    ])
+    await box.commit()
+    expect(readdirSync(project).sort()).toEqual(['new', 'src'])
+    expect(readFileSync(join(project, 'src/main'), 'utf8')).toBe('changed\n')
+    expect((await box.changes().next()).done).toBe(true)
+  })
+
+  test('forgets what was written when told to, and when it is closed', async () => {
+    const box = await start()
+    await box.discard()
+    expect((await box.run('cat', [join(project, 'src/main')])).stdout).toBe('main')
+    await box.close()
+    expect(readdirSync(join(top, 'tmp'))).toEqual([])
+    expect(readdirSync(project).sort()).toEqual(['.env', 'src'])
+  })
+
+  test('has one program at a time, and others beside that', async () => {
+    const box = await start()
+    const child = box.spawn('sleep', ['100'])
+    await child.spawned
+    expect(() => box.spawn('true')).toThrow(expect.objectContaining({ name: 'UnsupportedError' }))
+    expect(
+      await child.exec('cat', [join(project, 'new')], { collectBytes: 9 }).result,
+    ).toMatchObject({
+      stdout: 'new\n',
+    })
+  })
+})
+
+test('user namespaces cannot be made inside, unless that is allowed', async () => {
+  const count = async (policy: Policy) => {
+    const box = await sandbox(policy)
+    onTestFinished(() => box.close())
+    return (await box.run('unshare', ['-U', 'true'])).exitCode
+  }
+  expect(await count({})).not.toBe(0)
+  expect(await count({ seccomp: 'none' })).not.toBe(0)
+  expect(await count({ nestedNamespaces: true })).toBe(0)
+})
+
+test('a seccomp profile is taken as docker and OCI have them', async () => {
+  const box = await sandbox({
+    seccomp: {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 28 }],
+    },
+  })
+  onTestFinished(() => box.close())
+  expect((await box.run('mkdir', ['/tmp/x'])).stderr).toContain('No space left on device')
+})
+
 test('the root can be shown as a whole, without what is the kernel’s', async () => {
   const output = await look(
     { readOnly: ['/'], hide: [project] },

@@ -6,6 +6,7 @@ import type { SpawnOptions } from '../spawn/spawn-options.ts'
 import { start } from '../spawn/start.ts'
 import { idMappingFacts, surroundings } from '../surroundings.ts'
 import { checkPolicy } from './check-policy.ts'
+import { Overlays, type SandboxChange } from './overlays.ts'
 import { absolutePath } from './paths.ts'
 import { planPolicy } from './plan-policy.ts'
 import type { Policy } from './policy.ts'
@@ -47,6 +48,7 @@ export class Sandbox {
   readonly policy: Policy
   readonly #context: SpawnContext
   readonly #state: TemporaryState
+  readonly #overlays: Overlays
   readonly #running = new Set<SandboxProcess>()
   #closed = false
 
@@ -56,7 +58,8 @@ export class Sandbox {
     this.#context = { around: surroundings(), ids: idMappingFacts }
     this.#state = new TemporaryState(this.#context.around.temporary)
     // what is wrong with it should be known now, and not at the first program
-    planPolicy(policy, this.#context.around, this.#state)
+    const { mounts, idMapping } = planSpawn(['true'], this.#plan({}), this.#context)
+    this.#overlays = new Overlays(mounts, idMapping)
   }
 
   /** Run a program to its end, however it ends, and collect its output. Rejects when it cannot be started. */
@@ -84,13 +87,17 @@ export class Sandbox {
     options: SandboxSpawnOptions = {},
   ): SandboxProcess {
     if (this.#closed) throw new TypeError('the sandbox is closed')
-    const command = [file, ...args] as const
     const planned = this.#plan(options)
-    const child = start(planSpawn(command, planned, this.#context), {
+    const spec = planSpawn([file, ...args], planned, this.#context)
+    this.#overlays.enter()
+    const child = start(spec, {
       ...options,
       joining: (changes, joined) =>
         planProcess(joined, { ...planned, ...this.#changed(planned, changes) }, this.#context),
-      cleanUp: () => this.#running.delete(child),
+      cleanUp: () => {
+        this.#overlays.leave()
+        this.#running.delete(child)
+      },
     })
     this.#running.add(child)
     return child
@@ -101,6 +108,21 @@ export class Sandbox {
     const newest = [...this.#running].at(-1)
     if (newest === undefined) throw new TypeError('no program runs: start one first')
     return newest.publish(port, options)
+  }
+
+  /** What programs changed in the directories of `files.overlay`. While none of them runs. */
+  changes(): AsyncGenerator<SandboxChange, void, undefined> {
+    return this.#overlays.changes()
+  }
+
+  /** Make these changes on the host: files are replaced, never written into, and no link is followed. */
+  commit(): Promise<void> {
+    return this.#overlays.commit()
+  }
+
+  /** Forget these changes. Closing the sandbox does, too. */
+  discard(): Promise<void> {
+    return this.#overlays.discard()
   }
 
   /** End all its programs and remove what it kept. */

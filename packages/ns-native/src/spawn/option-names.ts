@@ -48,6 +48,7 @@ const OWN_OPTIONS: Record<OwnOption, true> = {
   idMapping: true,
   root: true,
   seccomp: true,
+  nestedNamespaces: true,
   pty: true,
   cwd: true,
   env: true,

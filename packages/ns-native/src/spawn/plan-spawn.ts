@@ -4,6 +4,7 @@ import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from '../defaults.ts'
 import { PolicyError, UnsupportedError } from '../errors.ts'
 import { type IdMappingFacts, selectIdMapping } from '../id-mapping.ts'
 import type { IdMappingPlan, LaunchSpec, NamespaceType, ProcessSpec } from '../launch-spec.ts'
+import { compileSeccomp } from '../seccomp/compile.ts'
 import { defaultSeccomp } from '../seccomp/default-filter.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { checkOptionNames, passedOn } from './option-names.ts'
@@ -37,14 +38,17 @@ export function planSpawn(
 ): LaunchSpec {
   checkOptionNames(options)
   const { spec } = passedOn(options)
-  const namespaces = newNamespaces(options.namespaces)
+  const { created, joined } = chooseNamespaces(options)
+  const ownUsers = created.includes('user')
   const base: LaunchSpec = {
     mounts: [],
     maskedPaths: [],
     readonlyPaths: [],
+    ...(ownUsers && options.nestedNamespaces !== true ? { maxUserNamespaces: 0 } : {}),
     ...spec,
-    namespaces,
-    ...(namespaces.includes('user') ? { idMapping: chooseIds(options.idMapping, context) } : {}),
+    namespaces: created,
+    ...(Object.keys(joined).length === 0 ? {} : { joinNamespaces: joined }),
+    ...(ownUsers ? { idMapping: chooseIds(options.idMapping, context) } : {}),
     process: planProcess(command, options, context),
   }
   const { root = 'system' } = options
@@ -53,16 +57,26 @@ export function planSpawn(
   return inSystemRoot(base, context.around)
 }
 
-function newNamespaces(chosen: SpawnOptions['namespaces'] = {}): NamespaceType[] {
-  for (const [type, choice] of Object.entries(chosen)) {
-    const pointer = `/namespaces/${type}`
-    if (choice === 'new' || choice === 'host' || choice === undefined) continue
-    throw new PolicyError(`${pointer}: expected 'new' or 'host'`, { pointer })
-  }
+/** Those to create and those to join; what is neither stays the caller's. */
+function chooseNamespaces({ namespaces: chosen = {}, joinNamespaces }: SpawnOptions) {
+  const joined: Partial<Record<NamespaceType, string>> = { ...joinNamespaces }
   const others = Object.keys(chosen).filter((type) => !NEW_BY_DEFAULT.some((one) => one === type))
   // a name that does not exist is refused when the spec is checked
   const all = [...NEW_BY_DEFAULT, ...others] as NamespaceType[]
-  return all.filter((type) => (chosen[type] ?? 'new') === 'new')
+  for (const type of all) {
+    const choice = chosen[type]
+    if (choice === undefined || choice === 'new' || choice === 'host') continue
+    const pointer = `/namespaces/${type}`
+    if (typeof choice !== 'object' || typeof choice.join !== 'string') {
+      const expected = `expected 'new', 'host' or { join: path }`
+      throw new PolicyError(`${pointer}: ${expected}`, { pointer })
+    }
+    joined[type] = choice.join
+  }
+  const created = all.filter(
+    (type) => joined[type] === undefined && (chosen[type] ?? 'new') === 'new',
+  )
+  return { created, joined }
 }
 
 function chooseIds(
@@ -96,7 +110,7 @@ export function planProcess(
   { around }: Pick<SpawnContext, 'around'>,
 ): ProcessSpec {
   const { uid = 0, gid = 0, env, cwd = '/', pty } = options
-  const seccomp = options.seccomp ?? 'default'
+  const seccomp = filter(options)
   return {
     args: command,
     env: environment(env ?? { PATH: systemPath(around.execPath), HOME: '/tmp' }),
@@ -108,13 +122,16 @@ export function planProcess(
     capabilities: [],
     noNewPrivileges: true,
     ...(pty === undefined ? {} : { terminal: pty }),
-    ...(seccomp === 'none' ? {} : { seccomp: filter(seccomp) }),
+    ...(seccomp === undefined ? {} : { seccomp }),
     ...passedOn(options).process,
   }
 }
 
-function filter(seccomp: 'default' | Uint8Array): Uint8Array {
-  return seccomp === 'default' ? defaultSeccomp() : seccomp
+function filter({ seccomp = 'default', capabilities = [], ...options }: SpawnOptions) {
+  const allowNestedNamespaces = options.nestedNamespaces === true
+  if (seccomp === 'none') return undefined
+  if (seccomp === 'default') return defaultSeccomp(undefined, { allowNestedNamespaces })
+  return seccomp instanceof Uint8Array ? seccomp : compileSeccomp(seccomp, { capabilities }).program
 }
 
 function environment(env: Readonly<Record<string, string | undefined>>): string[] {

@@ -5,6 +5,7 @@ import type {
   ProcessSpec,
   RootSpec,
 } from '../launch-spec.ts'
+import type { SeccompProfile } from '../seccomp/profile.ts'
 import type { StdioOptions } from './stdio.ts'
 
 /**
@@ -12,8 +13,8 @@ import type { StdioOptions } from './stdio.ts'
  * names of {@link LaunchSpec}. Nothing is inherited that is not named here.
  */
 export interface SpawnOptions extends ChildOptions, Mechanisms {
-  /** Which namespaces are new, and which are the caller's. Default: all new but `time`. */
-  namespaces?: Readonly<Partial<Record<NamespaceType, 'new' | 'host'>>>
+  /** Which namespaces are new, the caller's, or others that exist (`/proc/PID/ns/net`). Default: all new but `time`. */
+  namespaces?: Readonly<Partial<Record<NamespaceType, 'new' | 'host' | { join: string }>>>
   /**
    * Whose ids exist inside. `'single'` (the default): the caller's own, as id 0. `'ranges'`: those
    * of /etc/subuid too, or all of root's; UnsupportedError where there are none. `'auto'`: ranges
@@ -26,8 +27,10 @@ export interface SpawnOptions extends ChildOptions, Mechanisms {
    * `'host'`: the caller's root, nothing changed. Or a directory or overlay.
    */
   root?: 'system' | 'host' | RootSpec
-  /** `'default'`: containers' usual filter. `'none'`. Or a BPF program. */
-  seccomp?: 'default' | 'none' | Uint8Array
+  /** `'default'`: containers' usual filter. `'none'`. A profile as docker and OCI have them, or a BPF program. */
+  seccomp?: 'default' | 'none' | SeccompProfile | Uint8Array
+  /** Allow user namespaces, and with them mounts, inside: where most holes of the kernel begin. Default false. */
+  nestedNamespaces?: boolean
   /** A pseudo-terminal as stdin, stdout and stderr: what is typed goes to `stdin`, `stdout` is the screen. */
   pty?: { columns: number; rows: number }
 }
