@@ -14,7 +14,7 @@ export interface PollHandle {
  */
 export interface Binding {
   /**
-   * stdio: descriptors, or -1 for a pipe and -2 for /dev/null; message: what the helper finds in its
+   * stdio: descriptors, or -1 for a pipe and -2 for /dev/null, and further descriptors; message: what the helper finds in its
    * control socket; channel: 1 for a channel of descriptors; spawned: pid, control, three pipes,
    * channel, and how many bytes of the message there was room for.
    */
@@ -42,6 +42,7 @@ export interface Binding {
   claim(pid: number): void
   /** 0 while the process has not ended. */
   reap(pid: number): number
+  /** A sealed copy in memory: one for the process, whatever the path. */
   seal(path: Uint8Array): number
   mknod(path: Uint8Array, mode: number, device: number): number
   setxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number
@@ -57,6 +58,7 @@ export interface Binding {
 const ADDON = '@cromwell+ns-native.node'
 const HELPER = 'cromwell-init'
 let loaded: Binding | undefined
+let unloadable = false
 let directory: string | undefined
 let helper: string | undefined
 
@@ -64,6 +66,18 @@ let helper: string | undefined
 export function loadBinding(): Binding {
   loaded ??= load()
   return loaded
+}
+
+/** The addon, or undefined where it cannot be loaded. Throws ERR_NS_UNSUPPORTED. */
+export function tryBinding(): Binding | undefined {
+  if (unloadable) return undefined
+  try {
+    return loadBinding()
+  } catch (error) {
+    if (!(error instanceof NamespaceError) || error.code !== 'ERR_NS_HELPER') throw error
+    unloadable = true
+    return undefined
+  }
 }
 
 /** Where the helper for this processor is. Throws like {@link loadBinding}. */

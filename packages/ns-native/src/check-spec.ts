@@ -32,6 +32,9 @@ const ID_RANGES_MAX = 340
 const GROUPS_MAX = 65536
 const LISTENERS_MAX = 64
 const U32_MAX = 0xffffffff
+/** CW_EXTRAS_MAX and CW_EXTRA_TARGET_MAX of the helper. */
+const FDS_MAX = 32
+const FD_NUMBER_MAX = 255
 const SECCOMP_MAX_BYTES = 4096 * 8
 
 /**
@@ -195,6 +198,17 @@ function checkSeccomp(program: Uint8Array | undefined): void {
   const valid =
     program.length > 0 && program.length % 8 === 0 && program.length <= SECCOMP_MAX_BYTES
   check(valid, '/process/seccomp', 'must be 1 to 4096 instructions of 8 bytes')
+}
+
+/** The same for the descriptors that are not part of the spec. */
+export function checkFds(fds: Readonly<Record<number, number>>): void {
+  const numbers = Object.keys(fds)
+  check(numbers.length <= FDS_MAX, '/fds', `has more than ${FDS_MAX} entries`)
+  for (const number of numbers) {
+    const pointer = `/fds/${number}`
+    checkInteger(Number(number), pointer, FD_NUMBER_MAX, 3)
+    checkInteger(fds[Number(number)] ?? -1, pointer, 0x7fffffff)
+  }
 }
 
 function checkMonitor({ monitor }: LaunchSpec): void {

@@ -40,8 +40,18 @@ export interface JoinIdentity {
   startTime: number
 }
 
+/** What of LaunchOptions the helper is told. */
+export interface EncodeOptions {
+  detached?: boolean
+  fds?: Readonly<Record<number, number>>
+}
+
 /** The configuration message for a spec that `checkSpec` has accepted. */
-export function encodeLaunch(spec: LaunchSpec, detached: boolean, join?: JoinIdentity): Buffer {
+export function encodeLaunch(
+  spec: LaunchSpec,
+  { detached = false, fds = {} }: EncodeOptions,
+  join?: JoinIdentity,
+): Buffer {
   const { root, monitor, process } = spec
   const flags = spec.namespaces.reduce((sum, type) => sum | NAMESPACE_FLAGS[type], 0)
   return encodeMessage([
@@ -79,6 +89,7 @@ export function encodeLaunch(spec: LaunchSpec, detached: boolean, join?: JoinIde
       type: RECORD.LISTEN,
       payload: encodeEndpoint(address),
     })),
+    ...Object.keys(fds).map((number) => ({ type: RECORD.EXTRA, payload: u32(Number(number)) })),
     ...(join === undefined ? [] : [encodeJoin(join)]),
   ])
 }

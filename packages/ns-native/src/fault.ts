@@ -145,6 +145,8 @@ function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefi
       return Object.values(spec.joinNamespaces ?? {})[at]
     case 'landlock':
       return spec.process.landlock?.fs?.[at]?.path
+    case 'stdio':
+      return index === undefined ? undefined : `descriptor ${index}`
     case 'log':
       return spec.monitor?.logPath
     case 'net.listen': {

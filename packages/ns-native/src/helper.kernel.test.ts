@@ -45,7 +45,7 @@ test('a configuration that is none is refused', async () => {
 })
 
 test('every cut of a valid configuration is refused', async () => {
-  const message = encodeLaunch(containerSpec(['true']), false)
+  const message = encodeLaunch(containerSpec(['true']), {})
   const offsets: number[] = []
   for (let at = 8; at < message.length; ) {
     offsets.push(at)
@@ -64,7 +64,7 @@ test('what would be done to the caller’s own namespaces is refused', async () 
   const spec = containerSpec(['true'])
   for (const missing of ['mount', 'uts', 'user']) {
     const namespaces = spec.namespaces.filter((type) => type !== missing)
-    expect(await answer(encodeLaunch({ ...spec, namespaces }, false))).toMatchObject(refused)
+    expect(await answer(encodeLaunch({ ...spec, namespaces }, {}))).toMatchObject(refused)
   }
 })
 
@@ -76,7 +76,7 @@ test('property: a configuration with damaged bytes never makes the helper crash'
   const { seccomp: _seccomp, ...program } = spec.process
   const message = encodeLaunch(
     { ...spec, process: program, maskedPaths: [], readonlyPaths: [] },
-    false,
+    {},
   )
   const damage = fc.array(fc.tuple(fc.nat(message.length - 9), fc.integer({ min: 0, max: 255 })), {
     minLength: 1,

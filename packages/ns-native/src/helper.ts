@@ -1,8 +1,11 @@
-import { readFileSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { Socket } from 'node:net'
 import { constants } from 'node:os'
-import { findHelper, loadBinding } from './binding.ts'
+import { type Binding, loadBinding, tryBinding } from './binding.ts'
 import { describeErrno } from './errno.ts'
-import { NamespaceError } from './errors.ts'
+import { NamespaceError, UnsupportedError } from './errors.ts'
+import { helperProgram } from './helper-file.ts'
+import { spawnWithoutAddon } from './without-addon.ts'
 
 /** A descriptor to hand over, a pipe to this process, or /dev/null. */
 export type StdioTarget = number | 'pipe' | 'ignore'
@@ -10,14 +13,18 @@ export type StdioTarget = number | 'pipe' | 'ignore'
 /** A monitor process that has just been started, and our descriptors of it. */
 export interface Helper {
   pid: number
-  control: number
+  /** A descriptor, or without the addon the child that has it. */
+  control: number | ChildProcess
   /** Our ends of its stdin, stdout, stderr where `pipe` was asked for. */
-  pipes: [number | undefined, number | undefined, number | undefined]
+  pipes: [Pipe, Pipe, Pipe]
   /** Our end of its channel of descriptors, where one was asked for. */
   channel: number | undefined
   /** How many bytes of the message it has been given; the rest is still to be sent. */
   sent: number
 }
+
+/** A descriptor, or what Node has made of it already. */
+export type Pipe = number | Socket | undefined
 
 /** How the helper is started. */
 export interface HelperOptions {
@@ -25,59 +32,93 @@ export interface HelperOptions {
   path?: string | undefined
   /** Give it a channel by which it can hand descriptors over; the configuration must say so too. */
   channel?: boolean
+  /** Descriptors that become its 5, 6, …; the configuration says what for. */
+  extras?: readonly number[]
+  /** False: without the addon, whether there is one or not. */
+  addon?: boolean
 }
 
 const PIPE = -1
 const IGNORE = -2
 
 /**
- * Start the helper, with a message to begin with. Never copies this process's memory, whatever its
- * size, and hands it nothing but the three descriptors, a control socket and the channel. Throws ERR_NS_HELPER.
+ * Start the helper, with a message to begin with. Hands it nothing but the descriptors named, a control socket and
+ * the channel. With the addon this never copies this process's memory, whatever its size. Throws ERR_NS_HELPER.
  */
 export function startHelper(
   stdio: readonly StdioTarget[],
   message: Uint8Array,
-  { path, channel = false }: HelperOptions = {},
+  options: HelperOptions = {},
 ): Helper {
-  const targets = Int32Array.from(stdio, (target) =>
+  const { path, addon = true } = options
+  const binding = addon ? tryBinding() : undefined
+  const { path: file, otherwise } = path === undefined ? helperProgram(binding) : { path }
+  const start = (program: string) =>
+    binding === undefined
+      ? startChild(program, stdio, options)
+      : startByAddon(binding, program, stdio, message, options)
+  let helper = start(file)
+  // The sealed copy may not be executed where a policy says so, nor be seen where there is no /proc.
+  if (typeof helper === 'number' && otherwise !== undefined) helper = start(otherwise)
+  if (typeof helper === 'number') throw notStarted(path ?? otherwise ?? file, -helper)
+  return helper
+}
+
+function startByAddon(
+  binding: Binding,
+  file: string,
+  stdio: readonly StdioTarget[],
+  message: Uint8Array,
+  { channel = false, extras = [] }: HelperOptions,
+): Helper | number {
+  const targets = Int32Array.from([...stdio, ...extras], (target) =>
     target === 'pipe' ? PIPE : target === 'ignore' ? IGNORE : target,
   )
-  const chosen = path ?? findHelper()
-  const sealed = path === undefined ? sealedCopy(chosen) : undefined
   const spawned = new Int32Array(7)
-  const spawn = (file: string) =>
-    loadBinding().spawn(Buffer.from(`${file}\0`), targets, message, channel ? 1 : 0, spawned)
-  let result = sealed === undefined ? -1 : spawn(`/proc/self/fd/${sealed}`)
-  // The sealed copy may not be executed (vm.memfd_noexec), or seen (no /proc): then the file itself.
-  if (result < 0) result = spawn(chosen)
-  if (result < 0) throw notStarted(chosen, -result)
+  const program = Buffer.from(`${file}\0`)
+  const result = binding.spawn(program, targets, message, channel ? 1 : 0, spawned)
+  if (result < 0) return result
   const [pid = 0, control = -1, ...others] = spawned
   const sent = others.pop() ?? 0
   const [input, output, errors, ours] = others.map((fd) => (fd < 0 ? undefined : fd))
   return { pid, control, pipes: [input, output, errors], channel: ours, sent }
 }
 
-let copy: number | undefined
-
-/**
- * A copy of the helper that nobody can change, made once per process: a contained process could
- * not overwrite it even if it got hold of it (CVE-2019-5736), and noexec or lost mode bits where
- * the package lies do not matter. Undefined where AppArmor would not recognise it: it goes by path.
- */
-function sealedCopy(path: string): number | undefined {
-  if (copy !== undefined) return copy
-  if (appArmorGoesByPath()) return undefined
-  const fd = loadBinding().seal(Buffer.from(`${path}\0`))
-  if (fd >= 0) copy = fd
-  return copy
+function startChild(
+  file: string,
+  stdio: readonly StdioTarget[],
+  { channel = false, extras = [] }: HelperOptions,
+): Helper | number {
+  if (channel) throw needsAddon()
+  const child = spawnWithoutAddon(file, [...stdio, ...extras])
+  if (typeof child === 'number') return child
+  const { pid = 0, stdin, stdout, stderr } = child
+  return {
+    pid,
+    control: child,
+    pipes: [own(stdin), own(stdout), own(stderr)],
+    channel: undefined,
+    sent: 0,
+  }
 }
 
-function appArmorGoesByPath(): boolean {
+// What child_process makes of a pipe is a socket, which its types do not say.
+function own(stream: unknown): Socket | undefined {
+  return stream instanceof Socket ? stream : undefined
+}
+
+function needsAddon(): NamespaceError {
+  const facts = { missing: ['addon'], hint: whyNoAddon() }
+  return new UnsupportedError('sockets inside cannot be handed over without the addon', facts)
+}
+
+function whyNoAddon(): string {
   try {
-    const sysctl = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns'
-    return readFileSync(sysctl, 'latin1').trim() === '1'
-  } catch {
-    return false // no AppArmor
+    loadBinding()
+    return 'launch with the addon, which this process can load'
+  } catch (error) {
+    const { hint, message } = error instanceof NamespaceError ? error : { hint: '', message: '' }
+    return `${message}; ${hint}`
   }
 }
 
@@ -91,7 +132,7 @@ function notStarted(path: string, errno: number): NamespaceError {
   const hint = hints[errno]
   return new NamespaceError('ERR_NS_HELPER', `cannot start ${path}: ${text}`, {
     errno,
-    syscall: 'posix_spawn',
+    syscall: 'execve',
     path,
     ...(hint === undefined ? {} : { hint }),
   })

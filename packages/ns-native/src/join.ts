@@ -41,7 +41,7 @@ export function startJoin(
 ): PendingLaunch {
   const whole = { ...spec, namespaces: [], mounts: [], maskedPaths: [], readonlyPaths: [] }
   checkSpec(whole)
-  const message = encodeLaunch(whole, options.detached === true, identify(target))
+  const message = encodeLaunch(whole, options, identify(target))
   return beginLaunch(whole, options, message)
 }
 

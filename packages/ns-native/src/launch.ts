@@ -1,12 +1,13 @@
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
-import { checkSpec } from './check-spec.ts'
+import { tryBinding } from './binding.ts'
+import { checkFds, checkSpec } from './check-spec.ts'
 import { ContainedProcess, type ExitStatus } from './contained-process.ts'
 import { encodeLaunch, encodeSignal, needsChannel } from './encode.ts'
 import { NamespaceError } from './errors.ts'
 import { faultError } from './fault.ts'
-import { type Helper, type StdioTarget, startHelper } from './helper.ts'
+import { type Helper, type Pipe, type StdioTarget, startHelper } from './helper.ts'
 import type { LaunchSpec } from './launch-spec.ts'
 import { MonitorConnection } from './monitor-connection.ts'
 import { ContainerNetwork } from './network/container-network.ts'
@@ -21,12 +22,19 @@ export interface LaunchOptions {
    * the monitor copies, or with `process.terminal` connects it to a pseudo-terminal in raw mode.
    */
   stdio: readonly [StdioTarget, StdioTarget, StdioTarget]
+  /**
+   * Further descriptors for the program: its number, 3 to 255, to one of ours, which is copied. At
+   * most 32. Terminals and directories are refused: they lead out of the container.
+   */
+  fds?: Readonly<Record<number, number>>
   /** From its start on the container outlives this process. Default false: it dies with it. */
   detached?: boolean
   /** Kills the container; until it has started `launch` then rejects with ERR_NS_ABORTED. */
   signal?: AbortSignal
   /** Another build of the helper, executed by this path. */
   helperPath?: string
+  /** False: start the helper by `child_process`, as where the addon cannot be loaded. */
+  addon?: boolean
 }
 
 /**
@@ -55,7 +63,7 @@ export interface PendingLaunch {
 /** The same as {@link launch}, for who wants the streams before the program runs. Throws what goes wrong until then. */
 export function startLaunch(spec: LaunchSpec, options: LaunchOptions): PendingLaunch {
   checkSpec(spec)
-  return beginLaunch(spec, options, encodeLaunch(spec, options.detached === true))
+  return beginLaunch(spec, options, encodeLaunch(spec, options))
 }
 
 /** The part of it that comes after the spec has become a message. */
@@ -64,11 +72,14 @@ export function beginLaunch(
   options: LaunchOptions,
   message: Buffer,
 ): PendingLaunch {
+  checkFds(options.fds ?? {})
   if (options.signal?.aborted) throw aborted(options.signal)
   const terminalToRestore = saveTerminal(spec, options)
   const helper = startHelper(options.stdio, message, {
     path: options.helperPath,
     channel: needsChannel(spec),
+    extras: Object.values(options.fds ?? {}),
+    ...(options.addon === undefined ? {} : { addon: options.addon }),
   })
   return new Launch(spec, options, helper, terminalToRestore).run(message.subarray(helper.sent))
 }
@@ -219,8 +230,8 @@ function signalName(number: number): NodeJS.Signals | null {
   return null
 }
 
-function openPipe(fd: number | undefined, direction: 'read' | 'write'): Socket | undefined {
-  if (fd === undefined) return undefined
+function openPipe(fd: Pipe, direction: 'read' | 'write'): Socket | undefined {
+  if (typeof fd !== 'number') return fd
   const readable = direction === 'read'
   return new Socket({ fd, readable, writable: !readable })
 }
@@ -239,6 +250,7 @@ interface SavedTerminal {
 function saveTerminal(spec: LaunchSpec, { stdio }: LaunchOptions): SavedTerminal | undefined {
   const [fd] = stdio
   if (spec.process.terminal === undefined || typeof fd !== 'number' || !isatty(fd)) return undefined
+  if (tryBinding() === undefined) return undefined
   return { fd, state: terminal.save(fd) }
 }
 

@@ -5,6 +5,7 @@ import { ControlSocket } from './control-socket.ts'
 import { NamespaceError } from './errors.ts'
 import type { Helper } from './helper.ts'
 import { decodeEvent, MessageReader, type MonitorEvent } from './records.ts'
+import { ControlStream } from './without-addon.ts'
 
 /** Who wants to know what the monitor says. */
 export interface MonitorListener {
@@ -15,7 +16,7 @@ export interface MonitorListener {
 
 /** The control socket of a monitor. */
 export class MonitorConnection {
-  readonly #socket: ControlSocket
+  readonly #socket: ControlSocket | ControlStream
   readonly #reader = new MessageReader()
   #channel: number | undefined
   #error: NamespaceError | undefined
@@ -25,11 +26,17 @@ export class MonitorConnection {
     listener: MonitorListener,
   ) {
     this.#channel = channel
+    const onData = (chunk: Buffer) => this.#read(chunk, listener)
+    const onEnd = () => listener.onEnd(this.#error)
+    if (typeof control !== 'number') {
+      this.#socket = new ControlStream(control, { onData, onClose: onEnd })
+      return
+    }
     this.#socket = new ControlSocket(control, {
-      onData: (chunk) => this.#read(chunk, listener),
+      onData,
       onClose: () => {
         this.#closeChannel()
-        this.#reap(pid, () => listener.onEnd(this.#error))
+        this.#reap(pid, onEnd)
       },
     })
     loadBinding().claim(pid)

@@ -47,6 +47,7 @@ export const RECORD = {
   LISTEN: 45,
   JOIN: 55,
   ATTACH_PATH: 56,
+  EXTRA: 57,
   SIGNAL: 64,
   RESIZE: 65,
   DETACH: 66,

@@ -6,6 +6,7 @@ import type { Step } from './steps.ts'
 
 const {
   EACCES,
+  EISDIR,
   EADDRNOTAVAIL,
   EINVAL,
   ELOOP,
@@ -47,6 +48,12 @@ const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> 
     errno === EACCES
       ? 'its directory must belong to the caller, and be writable for nobody else (chmod 700)'
       : undefined,
+  stdio: ({ errno }) =>
+    errno === EPERM
+      ? 'what is typed into a terminal of the caller is obeyed outside: give the program one of its own'
+      : errno === EISDIR
+        ? 'a directory leads out of the container: bind it instead'
+        : undefined,
   join: joinRefused,
   'idmap.setgroups': noUserNamespace,
   'idmap.uid': idMapRefused,

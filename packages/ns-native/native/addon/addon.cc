@@ -21,12 +21,14 @@ Napi::Value Result(const Napi::CallbackInfo& info, int result) {
   return Napi::Number::New(info.Env(), result);
 }
 
-// spawn(helper, stdio: Int32Array(3), message, channel, spawned: Int32Array(7))
+// spawn(helper, stdio: Int32Array(3 and more), message, channel, spawned: Int32Array(7))
 Napi::Value Spawn(const Napi::CallbackInfo& info) {
   struct cw_spawned spawned;
-  const int32_t* stdio = info[1].As<Napi::Int32Array>().Data();
+  Napi::Int32Array stdio = info[1].As<Napi::Int32Array>();
+  int count = static_cast<int>(stdio.ElementLength());
   cw_child_sweep();
-  int result = cw_spawn(Bytes(info[0]), stdio, Bytes(info[2]), Size(info[2]), Int(info[3]), &spawned);
+  int result = cw_spawn(Bytes(info[0]), stdio.Data(), count, Bytes(info[2]), Size(info[2]),
+                        Int(info[3]), &spawned);
   if (result == 0) cw_child_add(spawned.pid, static_cast<napi_env>(info.Env()));
   int32_t* out = info[4].As<Napi::Int32Array>().Data();
   out[0] = spawned.pid;

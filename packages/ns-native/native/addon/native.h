@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+#define CW_EXTRAS_MAX 32
 #define CW_STDIO_PIPE -1
 #define CW_STDIO_IGNORE -2
 
@@ -22,10 +23,11 @@ struct cw_spawned {
     int32_t sent;     // bytes of the message that the control socket took
 };
 
-// spawn.c: start the helper with three stdio descriptors (or CW_STDIO_*), a control socket, in which
+// spawn.c: start the helper with three stdio descriptors (or CW_STDIO_*) and up to CW_EXTRAS_MAX
+// more, which become its 5, 6, …, a control socket, in which
 // the message lies already, so that it need not wait for this thread, and where asked for a channel
 // of descriptors.
-int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, size_t size,
+int cw_spawn(const char *helper, const int32_t *stdio, int count, const void *message, size_t size,
              int channel, struct cw_spawned *spawned);
 // start.c: execute the helper with these descriptors, all above `count` or -1, as 0, 1, …; without
 // environment, and with all signals blocked.

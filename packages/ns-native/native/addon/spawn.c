@@ -12,6 +12,7 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
 #endif
+#define CW_FIXED_FDS 5
 #define CW_MFD_CLOEXEC 1U
 #define CW_MFD_ALLOW_SEALING 2U
 #define CW_F_ADD_SEALS 1033
@@ -19,7 +20,7 @@
 #define CW_SEALS 0xf /* SEAL SHRINK GROW WRITE */
 #define CW_SEAL_EXEC 0x20
 // Above what dup2 will overwrite in the child.
-#define CW_LOW_FDS 10
+#define CW_LOW_FDS (CW_FIXED_FDS + CW_EXTRAS_MAX)
 
 static void close_if(int *fd) {
     if (*fd >= 0) close(*fd);
@@ -57,9 +58,12 @@ static int open_pair(int type, int32_t *ours) {
     return theirs;
 }
 
-int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, size_t size,
+int cw_spawn(const char *helper, const int32_t *stdio, int count, const void *message, size_t size,
              int channel, struct cw_spawned *spawned) {
-    int fds[5] = {-1, -1, -1, -1, -1};
+    int fds[CW_LOW_FDS];
+    int used = CW_FIXED_FDS + count - 3;
+    if (used > CW_LOW_FDS) return -E2BIG;
+    memset(fds, 0xff, sizeof fds);
     CW_AUTO_FD null = -1;
     int error = 0;
     memset(spawned, 0xff, sizeof *spawned);
@@ -73,12 +77,16 @@ int cw_spawn(const char *helper, const int32_t stdio[3], const void *message, si
         fds[i] = open_stdio(i, stdio[i], &null, &spawned->pipes[i]);
         if (fds[i] < 0) error = fds[i];
     }
+    for (int i = 3; i < count && error == 0; i++) {
+        int fd = fds[CW_FIXED_FDS + i - 3] = raised(stdio[i]);
+        if (fd < 0) error = fd;
+    }
     if (error == 0) {
         int sent = cw_send(spawned->control, message, size);
         spawned->sent = sent < 0 ? 0 : sent; // the rest goes the usual way
-        error = cw_start(helper, fds, 5, &spawned->pid);
+        error = cw_start(helper, fds, used, &spawned->pid);
     }
-    for (int i = 0; i < 5; i++) close_if(&fds[i]);
+    for (int i = 0; i < used; i++) close_if(&fds[i]);
     if (error == 0) return 0;
     close_if(&spawned->control);
     close_if(&spawned->channel);
@@ -125,7 +133,7 @@ static int copy(int from, int to) {
     return size < 0 ? -errno : 0;
 }
 
-int cw_seal(const char *path) {
+static int seal(const char *path) {
     CW_AUTO_FD file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) return -errno;
     unsigned flags = CW_MFD_CLOEXEC | CW_MFD_ALLOW_SEALING;
@@ -138,7 +146,20 @@ int cw_seal(const char *path) {
         fcntl(memory, CW_F_ADD_SEALS, CW_SEALS) < 0)
         error = -errno;
     if (error == 0 && (fcntl(memory, CW_F_GET_SEALS) & CW_SEALS) != CW_SEALS) error = -EPERM;
-    if (error == 0) return memory;
+    int high = error == 0 ? raised(memory) : error; // not where a child puts its descriptors
     close(memory);
-    return error;
+    return high;
+}
+
+// Workers have the addon in common, and so the copy.
+int cw_seal(const char *path) {
+    static int copy = -1;
+    int known = __atomic_load_n(&copy, __ATOMIC_ACQUIRE);
+    if (known >= 0) return known;
+    int made = seal(path);
+    if (made < 0) return made;
+    if (__atomic_compare_exchange_n(&copy, &known, made, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return made;
+    close(made);
+    return known;
 }

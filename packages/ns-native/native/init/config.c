@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "config.h"
 
+#include "extras.h"
 #include "text.h"
 
 #include <linux/errno.h>
@@ -179,6 +180,15 @@ static int set_process(const struct record *record, struct cw_config *config) {
     return config->umask > 0777 ? -EINVAL : 0;
 }
 
+static int add_extra(const struct record *record, struct cw_config *config) {
+    if (record->length != 4 || config->extra_count == CW_EXTRAS_MAX) return -EINVAL;
+    uint32_t number = u32_at(record->payload);
+    for (uint32_t i = 0; i < config->extra_count; i++)
+        if (config->extras[i] == number) return -EINVAL;
+    config->extras[config->extra_count++] = number;
+    return number >= 3 && number <= CW_EXTRA_TARGET_MAX ? 0 : -EINVAL;
+}
+
 static int set_join(const struct record *record, struct cw_config *config) {
     if (record->length != 16 || config->join.pid != 0) return -EINVAL;
     config->join.pid = u32_at(record->payload);
@@ -273,6 +283,8 @@ static int decode(const struct record *r, struct cw_config *c) {
         return cw_endpoint_decode(r->payload, r->length, &c->listeners[c->listener_count++]);
     case CW_RECORD_ATTACH_PATH:
         return one_text(r, &c->attach_path);
+    case CW_RECORD_EXTRA:
+        return add_extra(r, c);
     case CW_RECORD_JOIN:
         return set_join(r, c);
     default:
@@ -294,7 +306,8 @@ static bool take_lists(struct arena *arena, struct cw_config *c, const uint32_t 
     landlock->rules = take(arena, counts[CW_RECORD_LANDLOCK] * sizeof *landlock->rules);
     if (landlock->rules == NULL) return false;
     c->listeners = take(arena, counts[CW_RECORD_LISTEN] * sizeof *c->listeners);
-    return c->uids.ranges != NULL && c->gids.ranges != NULL && c->mounts != NULL &&
+    c->extras = take(arena, counts[CW_RECORD_EXTRA] * sizeof *c->extras);
+    return c->extras != NULL && c->uids.ranges != NULL && c->gids.ranges != NULL && c->mounts != NULL &&
            c->listeners != NULL &&
            take_strings(arena, &c->lower, counts[CW_RECORD_OVERLAY_LOWER]) &&
            take_strings(arena, &c->masked, counts[CW_RECORD_MASKED]) &&

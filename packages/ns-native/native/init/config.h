@@ -93,6 +93,8 @@ struct cw_config {
     struct cw_strings removals;
     struct cw_join join;
     const char *attach_path;
+    uint32_t *extras; // what the descriptors from 5 on are to be
+    uint32_t extra_count;
     bool channel;
     struct cw_endpoint *listeners;
     uint32_t listener_count;

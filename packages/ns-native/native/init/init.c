@@ -5,6 +5,7 @@
 
 #include "descriptors.h"
 #include "endpoint.h"
+#include "extras.h"
 #include "idmap.h"
 #include "mounts.h"
 #include "packet.h"
@@ -17,12 +18,13 @@
 
 #define CW_POLL_AGAIN_MS 20
 
-static int take_stdio(const int stdio[3], int *socket, struct cw_fault *fault) {
+static int take_stdio(const struct cw_config *config, const int stdio[3], int *socket, struct cw_fault *fault) {
     cw_at(fault, CW_STEP_INIT, CW_NO_INDEX);
     for (int fd = 0; fd < 3; fd++)
         if (stdio[fd] >= 0) CW_TRY(fault, "dup3", sys_dup3(stdio[fd], fd, 0));
-    int keep[] = {*socket};
-    CW_TRY(fault, "close_range", cw_close_others(keep, 1));
+    int keep[1 + CW_EXTRAS_MAX] = {*socket};
+    unsigned count = 1 + cw_extras_list(config, keep + 1);
+    CW_TRY(fault, "close_range", cw_close_others(keep, count));
     return 0;
 }
 
@@ -205,14 +207,16 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
     if (*payload == 0) {
         sys_close(socket);
         sys_close(status[0]);
-        cw_payload(config, slave, proc, status[1], fault);
-        sys_write(status[1], fault, sizeof *fault);
+        int lifeline = cw_extras_raise(config, status[1]);
+        cw_payload(config, slave, proc, lifeline, fault);
+        sys_write(lifeline, fault, sizeof *fault);
         sys_exit(127);
     }
     sys_close(status[1]);
     if (slave >= 0) sys_close(slave);
     if (proc >= 0) sys_close(proc);
     for (int fd = 0; fd < 3; fd++) sys_close(fd);
+    cw_extras_close(config);
     struct cw_fault reported;
     long size = sys_read(status[0], &reported, sizeof reported);
     sys_close(status[0]);
@@ -289,7 +293,7 @@ void cw_init(const struct cw_config *config, int socket, const int stdio[3]) {
     int slave = -1;
     int proc = -1;
     int payload = -1;
-    int error = take_stdio(stdio, &socket, &fault);
+    int error = take_stdio(config, stdio, &socket, &fault);
     if (error == 0) error = set_up(config, socket, &slave, &proc, &fault);
     if (error == 0) error = start_payload(config, socket, slave, proc, &payload, &fault);
     int signals = -1;

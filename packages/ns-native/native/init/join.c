@@ -2,6 +2,7 @@
 #include "join.h"
 
 #include "descriptors.h"
+#include "extras.h"
 #include "identity.h"
 #include "init.h"
 #include "payload.h"
@@ -104,11 +105,12 @@ static int find(struct cw_monitor *m, int *program, struct cw_fault *fault) {
     return 0;
 }
 
-static int take_stdio(const int stdio[3], int *socket, int *target, struct cw_fault *fault) {
+static int take_stdio(const struct cw_config *config, const int stdio[3], int *socket, int *target, struct cw_fault *fault) {
     for (int fd = 0; fd < 3; fd++)
         if (stdio[fd] >= 0) CW_TRY(fault, "dup3", sys_dup3(stdio[fd], fd, 0));
-    int keep[] = {*socket, *target};
-    CW_TRY(fault, "close_range", cw_close_others(keep, 2));
+    int keep[2 + CW_EXTRAS_MAX] = {*socket, *target};
+    unsigned count = 2 + cw_extras_list(config, keep + 2);
+    CW_TRY(fault, "close_range", cw_close_others(keep, count));
     return 0;
 }
 
@@ -157,10 +159,11 @@ static int take_rank(const struct cw_config *config, struct cw_fault *fault) {
 
 static int join(const struct cw_config *config, int target, int socket, const int stdio[3],
                 struct cw_fault *fault) {
+    cw_at(fault, CW_STEP_JOIN, CW_NO_INDEX);
     int slave = -1;
     int pidfd = -1;
     int proc = -1;
-    int error = take_stdio(stdio, &socket, &target, fault);
+    int error = take_stdio(config, stdio, &socket, &target, fault);
     if (error == 0) error = take_rank(config, fault);
     if (error == 0) error = enter(config, target, fault);
     if (error == 0) error = cw_new_keyring(config, fault);
@@ -199,9 +202,10 @@ int cw_join_start(struct cw_monitor *m) {
     m->pid = (int)CW_TRY(&m->fault, "clone", sys_clone(CLONE_PIDFD, &m->pidfd));
     if (m->pid == 0) {
         struct cw_fault fault = m->fault;
-        join(&m->config, target, pair[1], m->relay.given, &fault);
+        int socket = cw_extras_raise(&m->config, pair[1]);
+        join(&m->config, target, socket, m->relay.given, &fault);
         struct cw_packet packet = {.kind = CW_PACKET_FAULT, .fault = fault};
-        sys_write(pair[1], &packet, sizeof packet); // all that a filter may still let through
+        sys_write(socket, &packet, sizeof packet); // all that a filter may still let through
         sys_exit(127);
     }
     sys_close(pair[1]);

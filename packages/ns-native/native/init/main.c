@@ -3,6 +3,7 @@
 // arguments or environment; started by @cromwell/ns-native.
 #include "channel.h"
 #include "descriptors.h"
+#include "extras.h"
 #include "monitor.h"
 #include "sys.h"
 #include "text.h"
@@ -37,7 +38,8 @@ void cw_main(void) {
         sys_exit(125);
     }
     // The launcher may have leaked descriptors of its own to us (CVE-2024-21626): gone first.
-    if (sys_close_range(CW_CHANNEL + 1, ~0U, 0) < 0 || cw_fill_stdio() < 0) {
+    // What may be the program's is looked at when the configuration is known.
+    if (sys_close_range(CW_EXTRA_FIRST + CW_EXTRAS_MAX, ~0U, 0) < 0 || cw_fill_stdio() < 0) {
         say("cromwell-init: needs Linux 5.12 or later and /dev/null\n");
         sys_exit(125);
     }

@@ -8,6 +8,7 @@
 #include "channel.h"
 #include "descriptors.h"
 #include "exit-file.h"
+#include "extras.h"
 #include "idmap.h"
 #include "init.h"
 #include "join.h"
@@ -84,22 +85,6 @@ static int prepare_init(struct cw_monitor *m) {
     return cw_idmap_write(&m->config, proc, m->pid, &m->fault);
 }
 
-static int start(struct cw_monitor *m) {
-    int error = read_config(m);
-    if (error == 0 && !m->detached) cw_parent_watch(m);
-    if (error == 0) error = cw_attach_open(m);
-    if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
-    if (error == 0) error = m->config.join.pid != 0 ? cw_join_start(m) : make_init(m);
-    if (error < 0) return error;
-    cw_relay_settle(&m->relay);
-    if (m->config.join.pid != 0) return 0;
-    error = prepare_init(m);
-    if (error < 0) return error;
-    cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
-    CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));
-    return 0;
-}
-
 void cw_monitor_kill(struct cw_monitor *m) {
     if (m->pidfd >= 0) sys_pidfd_send_signal(m->pidfd, CW_SIGKILL);
 }
@@ -111,6 +96,46 @@ static void send_signal(struct cw_monitor *m, int signal) {
         sys_pidfd_send_signal(m->pidfd, signal);
     else if (m->socket >= 0)
         cw_packet_send(m->socket, CW_PACKET_SIGNAL, signal);
+}
+
+// What somebody sends to the monitor is meant for the program; not so what the kernel sends for
+// what the monitor does itself: SIGCHLD, SIGPIPE, SIGURG, SIGXCPU, SIGXFSZ.
+static bool is_for_program(unsigned signal) {
+    static const uint64_t own = 1ULL << 17 | 1ULL << 13 | 1ULL << 23 | 1ULL << 24 | 1ULL << 25;
+    return !(own >> signal & 1);
+}
+
+static void forward_signals(struct cw_monitor *m, int fd, short revents) {
+    struct signalfd_siginfo info;
+    (void)revents;
+    while (sys_read(fd, &info, sizeof info) == sizeof info)
+        if (is_for_program(info.ssi_signo)) send_signal(m, (int)info.ssi_signo);
+}
+
+// Only now: before, a descriptor of ours could lie where those of the program do.
+static int watch_signals(struct cw_monitor *m) {
+    cw_at(&m->fault, CW_STEP_MONITOR, CW_NO_INDEX);
+    int signals = (int)CW_TRY(&m->fault, "signalfd4", sys_signalfd(~0ULL));
+    return cw_watch(m, signals, POLLIN, forward_signals);
+}
+
+static int start(struct cw_monitor *m) {
+    int error = read_config(m);
+    if (error == 0) error = cw_extras_check(&m->config, &m->fault);
+    if (error == 0) error = watch_signals(m);
+    if (error == 0 && !m->detached) cw_parent_watch(m);
+    if (error == 0) error = cw_attach_open(m);
+    if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
+    if (error == 0) error = m->config.join.pid != 0 ? cw_join_start(m) : make_init(m);
+    if (error < 0) return error;
+    cw_relay_settle(&m->relay);
+    cw_extras_close(&m->config);
+    if (m->config.join.pid != 0) return 0;
+    error = prepare_init(m);
+    if (error < 0) return error;
+    cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
+    CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));
+    return 0;
 }
 
 static void lose_control(struct cw_monitor *m, int why) {
@@ -207,20 +232,6 @@ static void socket_ready(struct cw_monitor *m, int fd, short revents) {
     hear_init(m);
 }
 
-// What somebody sends to the monitor is meant for the program; not so what the kernel sends for
-// what the monitor does itself: SIGCHLD, SIGPIPE, SIGURG, SIGXCPU, SIGXFSZ.
-static bool is_for_program(unsigned signal) {
-    static const uint64_t own = 1ULL << 17 | 1ULL << 13 | 1ULL << 23 | 1ULL << 24 | 1ULL << 25;
-    return !(own >> signal & 1);
-}
-
-static void forward_signals(struct cw_monitor *m, int fd, short revents) {
-    struct signalfd_siginfo info;
-    (void)revents;
-    while (sys_read(fd, &info, sizeof info) == sizeof info)
-        if (is_for_program(info.ssi_signo)) send_signal(m, (int)info.ssi_signo);
-}
-
 static void reap_init(struct cw_monitor *m) {
     int status;
     int pid = m->pid;
@@ -309,8 +320,6 @@ static int begin(struct cw_monitor *m) {
     sys_sigmask(CW_SIG_SETMASK, ~0ULL);
     sys_setsid();
     sys_chdir("/");
-    int signals = (int)CW_TRY(&m->fault, "signalfd4", sys_signalfd(~0ULL));
-    cw_watch(m, signals, POLLIN, forward_signals);
     cw_watch(m, m->control, POLLIN, obey_node);
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "caps.h"
 #include "descriptors.h"
+#include "extras.h"
 #include "label.h"
 #include "landlock.h"
 #include "resources.h"
@@ -199,7 +200,9 @@ int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline
                struct cw_fault *fault) {
     bool no_new_privileges = config->process_flags & CW_PROCESS_NO_NEW_PRIVILEGES;
     bool own_users = (config->namespaces | config->privilege.joined) & CLONE_NEWUSER;
+    int extras[CW_EXTRAS_MAX];
     int error = own_session(slave, fault);
+    if (error == 0) error = cw_extras_move(config, extras, fault);
     if (error == 0) error = cw_label_next_exec(config, proc, fault);
     if (error < 0) return error;
     prepare_stdio(config);
@@ -226,6 +229,7 @@ int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline
     if (error < 0) return error;
     cw_at(fault, CW_STEP_CLOSEFDS, CW_NO_INDEX);
     CW_TRY(fault, "close_range", sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));
+    if ((error = cw_extras_place(config, extras, fault)) < 0) return error;
     if (no_new_privileges) error = cw_resources_limit(config, fault);
     if (error == 0 && no_new_privileges) error = install_seccomp(config, fault);
     return error < 0 ? error : exec_program(config, fault);

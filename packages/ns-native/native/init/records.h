@@ -56,6 +56,7 @@
 #define CW_RECORD_JOIN 55          /* u32 pid, parent or 0; u64 start time or 0: no container, but a
                                       further program in that one */
 #define CW_RECORD_ATTACH_PATH 56   /* string */
+#define CW_RECORD_EXTRA 57         /* u32 number inside of the next descriptor from 5 on; repeated */
 #define CW_CONFIG_RECORDS 64       /* all of them are below this */
 
 // Node to monitor, afterwards.
