@@ -18,6 +18,11 @@ static const struct {
                   {CLONE_NEWNET, "net"},   {CLONE_NEWIPC, "ipc"},    {CLONE_NEWUTS, "uts"},
                   {CLONE_NEWTIME, "time"}, {CLONE_NEWCGROUP, "cgroup"}};
 
+static bool is_init(int proc, int pid) {
+    char name[32];
+    return cw_proc_read(proc, pid, "comm", name, sizeof name) > 0 && cw_same(name, "cromwell-init\n");
+}
+
 // The first child: the program, as init forks nothing before it, and ends with it.
 static long first_child(int proc, int pid) {
     char name[40];
@@ -94,7 +99,7 @@ static int find(struct cw_monitor *m, int *program, struct cw_fault *fault) {
     m->joined = open_process(proc, pid, join->parent, join->start_time, fault);
     if (m->joined < 0) return m->joined;
     long error = other_namespaces(proc, pid, &config->namespaces);
-    if (error == -EACCES || error == -EPERM) {
+    if ((error == -EACCES || error == -EPERM) && is_init(proc, pid)) {
         pid = (int)CW_TRY(fault, "read", ended_or(first_child(proc, pid)));
         *program = open_process(proc, pid, join->pid, 0, fault);
         if (*program < 0) return *program;
