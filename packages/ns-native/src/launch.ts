@@ -172,6 +172,8 @@ class Launch implements PendingLaunch {
 
   #settle(event: Extract<MonitorEvent, { type: 'exited' }>): void {
     this.#close()
+    // Heard of before it started: only from a monitor in trouble.
+    this.#started.reject(this.#reason(undefined))
     this.#status.resolve(exitStatus(event))
   }
 

@@ -43,7 +43,8 @@ static int tie_to_monitor(int socket, struct cw_fault *fault) {
     struct pollfd poll = {.fd = socket};
     cw_at(fault, CW_STEP_PDEATHSIG, CW_NO_INDEX);
     CW_TRY(fault, "prctl", sys_prctl(PR_SET_PDEATHSIG, CW_SIGKILL, 0));
-    if (sys_poll(&poll, 1, 0) > 0 && poll.revents & (POLLHUP | POLLERR)) sys_exit(1);
+    CW_TRY(fault, "ppoll", sys_poll(&poll, 1, 0));
+    if (poll.revents & (POLLHUP | POLLERR)) sys_exit(1);
     return 0;
 }
 
@@ -230,17 +231,17 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
     return -fault->error;
 }
 
-// Everything that has ended, orphans too. True when the payload was among it.
-static bool reap(int payload, int *status) {
-    bool ended = false;
+// Everything that has ended, orphans too. 1 when the payload was among it, 0 when not (yet), -errno.
+static int reap(int payload, int *status) {
+    int ended = 0;
     int one;
     int pid;
     while ((pid = (int)sys_wait4(-1, &one, WNOHANG, NULL)) > 0) {
         if (pid != payload) continue;
-        ended = true;
+        ended = 1;
         *status = one;
     }
-    return ended;
+    return ended ? ended : pid;
 }
 
 // A signal that reaches PID 1 is meant for the program. SIGCHLD is ours.
@@ -276,9 +277,10 @@ static void obey_monitor(int socket, int payload) {
 static int reap_until_done(int signals, int socket, int payload) {
     int status = 0;
     struct pollfd polls[] = {{.fd = signals, .events = POLLIN}, {.fd = socket, .events = POLLIN}};
-    while (!reap(payload, &status)) {
+    int ended;
+    while ((ended = reap(payload, &status)) <= 0) {
         // Root inside can lower even our limits (prlimit), and poll fails below two descriptors.
-        if (sys_poll(polls, 2, -1) < 0) {
+        if (sys_poll(polls, 2, ended < 0 ? CW_POLL_AGAIN_MS : -1) < 0) {
             polls[1].revents = POLLIN;
             sys_poll(NULL, 0, CW_POLL_AGAIN_MS);
         }

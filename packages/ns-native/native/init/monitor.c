@@ -181,12 +181,23 @@ static void obey_node(struct cw_monitor *m, int fd, short revents) {
     if (taken < 0) lose_control(m, taken);
 }
 
+static void take_pty(struct cw_monitor *m, const int fds[2]) {
+    int error = cw_relay_set_pty(&m->relay, fds[0], fds[1]);
+    if (error == 0) return;
+    cw_at(&m->fault, CW_STEP_PTY, CW_NO_INDEX);
+    cw_fail(&m->fault, "fcntl", error);
+    m->faulted = true;
+    cw_monitor_kill(m);
+}
+
 // False when there is nothing to hear.
 static bool hear_init(struct cw_monitor *m) {
     struct cw_packet packet;
     int fds[2];
     int received = cw_packet_receive(m->socket, &packet, fds, CW_MSG_DONTWAIT);
     if (received == -EAGAIN) return false;
+    // Told once: it died with a word of ours unread. Its own are still to come, unix(7).
+    if (received == -ECONNRESET) return true;
     if (received <= 0) {
         cw_unwatch(m, m->socket);
         cw_close(&m->socket);
@@ -195,7 +206,7 @@ static bool hear_init(struct cw_monitor *m) {
     }
     switch (packet.kind) {
     case CW_PACKET_PTY:
-        cw_relay_set_pty(&m->relay, fds[0], fds[1]);
+        take_pty(m, fds);
         break;
     case CW_PACKET_LISTENER:
         cw_broker_take_listener(m, &packet, fds[0]);
@@ -206,7 +217,8 @@ static bool hear_init(struct cw_monitor *m) {
     case CW_PACKET_EXECED:
         m->started = true;
         cw_relay_start(&m->relay);
-        cw_send_started(m->control, m->pid);
+        // Who never hears of the start cannot wait for the end either.
+        if (m->control >= 0 && cw_send_started(m->control, m->pid) < 0) lose_control(m, -EIO);
         cw_attach_started(m);
         break;
     case CW_PACKET_JOINED:
@@ -278,15 +290,18 @@ static void supervise(struct cw_monitor *m) {
 }
 
 // As the container's root: its files belong to ids that only its user namespace has power over.
+static void remove_as_root(const struct cw_monitor *m) {
+    if (m->user_ns >= 0) sys_setns(m->user_ns, CLONE_NEWUSER);
+    for (uint32_t i = 0; i < m->config.removals.count; i++)
+        cw_remove_tree(m->config.removals.items[i]);
+}
+
+// In a child, whose rights then end with it; without room for one, as the last thing but one word.
 static void remove_directories(struct cw_monitor *m) {
     if (m->config.removals.count == 0) return;
     long child = sys_clone(CW_SIGCHLD, NULL);
-    if (child == 0) {
-        if (m->user_ns >= 0) sys_setns(m->user_ns, CLONE_NEWUSER);
-        for (uint32_t i = 0; i < m->config.removals.count; i++)
-            cw_remove_tree(m->config.removals.items[i]);
-        sys_exit(0);
-    }
+    if (child <= 0) remove_as_root(m);
+    if (child == 0) sys_exit(0);
     if (child > 0) sys_wait4((int)child, NULL, 0, NULL);
 }
 
@@ -295,11 +310,21 @@ static void fail_without_words(struct cw_monitor *m) {
     cw_fail(&m->fault, "wait4", -ECHILD);
 }
 
-static void finish(struct cw_monitor *m) {
-    if (m->pid > 0 && !m->dead) { // set-up failed out here
+// Set-up failed out here. When that was because init had died, its own words count, if it had any.
+static void end_init(struct cw_monitor *m) {
+    bool had_died = sys_wait4(m->pid, NULL, WNOHANG | __WALL, &m->usage) == m->pid;
+    bool had_hung_up = m->fault.step == CW_STEP_INIT && m->fault.error == EPIPE;
+    if (had_died || had_hung_up) fail_without_words(m);
+    if (!had_died) {
         cw_monitor_kill(m);
         sys_wait4(m->pid, NULL, __WALL, &m->usage);
     }
+    while (m->socket >= 0 && hear_init(m)) {
+    }
+}
+
+static void finish(struct cw_monitor *m) {
+    if (m->pid > 0 && !m->dead) end_init(m);
     cw_relay_close(&m->relay);
     if (m->started && m->config.exit_path != NULL)
         cw_exit_file_write(m->config.exit_path, m->status);

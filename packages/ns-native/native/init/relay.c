@@ -101,12 +101,14 @@ void cw_relay_settle(struct cw_relay *relay) {
     }
 }
 
-void cw_relay_set_pty(struct cw_relay *relay, int master, int slave) {
-    cw_set_nonblocking(master, 1);
+int cw_relay_set_pty(struct cw_relay *relay, int master, int slave) {
+    int error = cw_set_nonblocking(master, 1);
+    if (error < 0) return error;
     relay->master = master;
     relay->slave = slave;
     relay->streams[0].sink = master;
     relay->streams[1].source = master;
+    return 0;
 }
 
 void cw_relay_start(struct cw_relay *relay) {

@@ -39,7 +39,7 @@ int cw_relay_open(struct cw_relay *relay, const struct cw_config *config, struct
 void cw_relay_settle(struct cw_relay *relay);
 
 // The pty's two ends have come from init.
-void cw_relay_set_pty(struct cw_relay *relay, int master, int slave);
+int cw_relay_set_pty(struct cw_relay *relay, int master, int slave);
 
 // The program runs: the caller's terminal becomes raw when there is a pty.
 void cw_relay_start(struct cw_relay *relay);
