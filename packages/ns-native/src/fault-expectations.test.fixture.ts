@@ -104,6 +104,16 @@ export const TOLERATED: readonly Tolerated[] = [
     call: 'openat dup3',
     why: 'it holds the caller’s stdio until it ends; or there is no exit file, but a status',
   },
+  {
+    role: '*',
+    call: 'personality sched_getscheduler getpriority ioprio_get',
+    why: 'what the caller was given is taken for the default, which it is nearly always',
+  },
+  {
+    role: 'monitor',
+    call: 'openat2',
+    why: 'the oom_score_adj of the caller, likewise',
+  },
   { role: 'monitor', call: 'ppoll wait4', why: 'it looks again' },
   { role: 'monitor', call: 'clone', why: 'the removal is done without a child' },
   {
