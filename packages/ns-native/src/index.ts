@@ -72,8 +72,10 @@ export {
   type OverlayChangesOptions,
   overlayChanges,
 } from './overlay-changes/overlay-changes.ts'
+export { type PlannedStep, plan } from './plan/plan.ts'
 export { type HostReport, type ProbeOptions, probe } from './probe/probe.ts'
 export type { RlimitType } from './rlimit-types.ts'
+export { explain } from './sandbox/explain.ts'
 export type { SandboxChange } from './sandbox/overlays.ts'
 export type {
   Degradable,

@@ -23,8 +23,8 @@
     /* init, PID 1 inside */                                                                      \
     X(INIT, "init")                                                                               \
     X(TIME, "time")                                                                               \
-    X(DUMPABLE, "dumpable")                                                                       \
     X(SETID, "setid")                                                                             \
+    X(DUMPABLE, "dumpable")                                                                       \
     X(PDEATHSIG, "pdeathsig")                                                                     \
     X(KEYRING, "keyring")                                                                         \
     X(USERNS_LIMIT, "userns.limit")                                                               \
