@@ -1,7 +1,7 @@
 import {
   DEFAULT_CAPABILITIES,
-  DEFAULT_MASKED_PATHS,
   DEFAULT_READONLY_PATHS,
+  defaultMaskedPaths,
   type IdMappingPlan,
 } from '@cromwell/ns-native'
 import {
@@ -87,7 +87,7 @@ function linuxOf({ network, idMapping }: BundleOptions): LinuxConfig {
     namespaces: types.map((type) => ({ type })),
     uidMappings: [...idMapping.uidMappings],
     gidMappings: [...idMapping.gidMappings],
-    maskedPaths: [...DEFAULT_MASKED_PATHS],
+    maskedPaths: defaultMaskedPaths(),
     readonlyPaths: [...DEFAULT_READONLY_PATHS],
   }
 }

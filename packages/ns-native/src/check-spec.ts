@@ -1,3 +1,4 @@
+import { hostCgroupsIn } from './check-host-cgroups.ts'
 import { checkPrivilege } from './check-privilege.ts'
 import {
   check,
@@ -51,6 +52,11 @@ export function checkSpec(spec: LaunchSpec): void {
   checkHostname(spec.hostname, namespaces)
   checkRoot(spec, namespaces)
   each(spec.mounts, '/mounts', (mount, at) => checkMount(mount, at, namespaces))
+  spec.mounts.forEach((_, index) => {
+    const shown = hostCgroupsIn(spec, index)
+    const why = `lets the host's cgroups be written to at ${shown}: make it readonly, cover or mask that, or say hostCgroups`
+    check(shown === undefined, `/mounts/${index}`, why)
+  })
   each(spec.maskedPaths, '/maskedPaths', checkPath)
   each(spec.readonlyPaths, '/readonlyPaths', checkPath)
   checkProcess(spec.process)

@@ -68,8 +68,7 @@ export const DEFAULT_CAPABILITIES = [
 /**
  * Paths that a container must not read: they tell of the host, or of other processes on it.
  *
- * Whoever writes the spec adds each existing `/sys/devices/system/cpu/cpu<N>/thermal_throttle`
- * (a side channel like `/proc/interrupts`): their number is the host's, so they cannot stand here.
+ * `defaultMaskedPaths()` adds those of which the host decides how many there are.
  */
 export const DEFAULT_MASKED_PATHS = [
   '/proc/acpi',

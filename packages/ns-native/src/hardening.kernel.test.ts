@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   ftruncateSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -64,6 +65,31 @@ test('CVE-2025-31133: a /dev/null that is something else is not used as a mask o
     )
     expect(await runSpec(host)).toMatchObject({ stdout: `${step} 19\n`, exitCode: 0 })
   }
+})
+
+test('CVE-2025-52565: the terminal is passed on by descriptor, whatever its name means by now', async () => {
+  const host = temporaryDirectory()
+  for (const name of ['0', 'ptmx']) writeFileSync(join(host, name), 'of the host')
+  const script = 'test -t 0 && echo terminal; stat -c "%F" /dev/console; cat /dev/pts/0'
+  const cover = { type: 'bind' as const, source: host, destination: '/dev/pts', readonly: true }
+  const covered = containerSpec(['/bin/sh', '-c', script], {
+    mounts: [cover],
+    process: { terminal: { columns: 80, rows: 24 } },
+  })
+  const { stdout } = await runSpec(covered)
+  expect(stdout.replaceAll('\r', '')).toBe('terminal\ncharacter special file\nof the host')
+})
+
+test('a multiplexer of the image that is none is not taken for one', async () => {
+  const spec = containerSpec(['true'], {
+    image: (image) => {
+      mkdirSync(join(image, 'dev'))
+      writeFileSync(join(image, 'dev', 'ptmx'), '')
+    },
+    process: { terminal: { columns: 80, rows: 24 } },
+  })
+  const mounts = spec.mounts.filter(({ type }) => type !== 'dev')
+  await expect(runSpec({ ...spec, mounts })).rejects.toMatchObject({ step: 'pty', errno: 25 })
 })
 
 test('what the host mounts later does not appear inside, even where it shares its mounts', async () => {

@@ -58,6 +58,7 @@ export type {
   TimeOffset,
   TmpfsRoot,
 } from './launch-spec.ts'
+export { defaultMaskedPaths } from './masked-paths.ts'
 export { type NativeFs, nativeFs } from './native-fs.ts'
 export type { ConnectOptions, ContainerNetwork } from './network/container-network.ts'
 export type { HostAccess, HostAccessOptions } from './network/host-access.ts'

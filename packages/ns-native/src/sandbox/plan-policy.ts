@@ -1,4 +1,5 @@
-import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from '../defaults.ts'
+import { DEFAULT_READONLY_PATHS } from '../defaults.ts'
+import { defaultMaskedPaths } from '../masked-paths.ts'
 import type { SpawnOptions } from '../spawn/spawn-options.ts'
 import { KERNEL_MOUNTS, systemMounts, systemPath } from '../spawn/system-root.ts'
 import type { Surroundings } from '../surroundings.ts'
@@ -29,7 +30,7 @@ export function planPolicy(
       ...KERNEL_MOUNTS,
       ...mounts,
     ],
-    maskedPaths: [...DEFAULT_MASKED_PATHS, ...maskedPaths],
+    maskedPaths: [...defaultMaskedPaths(), ...maskedPaths],
     readonlyPaths: [...DEFAULT_READONLY_PATHS, ...readonlyPaths],
     ...(network === 'own' ? { network: {} } : {}),
     cwd: workingDirectory(policy, places, around),

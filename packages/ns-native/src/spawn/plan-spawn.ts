@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from '../defaults.ts'
+import { DEFAULT_READONLY_PATHS } from '../defaults.ts'
 import { PolicyError, UnsupportedError } from '../errors.ts'
 import { type IdMappingFacts, selectIdMapping } from '../id-mapping.ts'
 import type { IdMappingPlan, LaunchSpec, NamespaceType, ProcessSpec } from '../launch-spec.ts'
+import { defaultMaskedPaths } from '../masked-paths.ts'
 import { compileSeccomp } from '../seccomp/compile.ts'
 import { defaultSeccomp } from '../seccomp/default-filter.ts'
 import type { Surroundings } from '../surroundings.ts'
@@ -148,7 +149,7 @@ function inSystemRoot(base: LaunchSpec, around: Surroundings): LaunchSpec {
     ...base,
     root: { tmpfs: { sizeBytes: ROOT_BYTES }, readonly: true },
     mounts: [...mounts, ...KERNEL_MOUNTS, scratch('/tmp'), ...base.mounts],
-    maskedPaths: [...DEFAULT_MASKED_PATHS, ...base.maskedPaths],
+    maskedPaths: [...defaultMaskedPaths(), ...base.maskedPaths],
     readonlyPaths: [...DEFAULT_READONLY_PATHS, ...base.readonlyPaths],
   }
 }
