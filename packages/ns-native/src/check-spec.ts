@@ -42,7 +42,7 @@ const SECCOMP_MAX_BYTES = 4096 * 8
  * Throws ERR_NS_SPEC, with a JSON pointer, for a spec that the helper could not carry out or that
  * it would understand differently than it reads.
  */
-export function checkSpec(spec: LaunchSpec): void {
+export function checkSpec(spec: LaunchSpec, joining = false): void {
   const namespaces = new Set<string>(spec.namespaces)
   each(spec.namespaces, '/namespaces', (type, at) =>
     check(type in NAMESPACE_FLAGS, at, `unknown namespace type ${show(type)}`),
@@ -61,6 +61,7 @@ export function checkSpec(spec: LaunchSpec): void {
   each(spec.readonlyPaths, '/readonlyPaths', checkPath)
   checkProcess(spec.process)
   checkPrivilege(spec, namespaces)
+  checkRootEmulation(spec, joining)
   checkMonitor(spec)
   checkNetwork(spec.network, namespaces)
 }
@@ -197,6 +198,22 @@ function checkProcess(program: ProcessSpec): void {
     check(Object.hasOwn(CAPABILITIES, name), at, `unknown capability ${show(name)}`),
   )
   checkSeccomp(program.seccomp)
+}
+
+function checkRootEmulation({ process: program, idMapping }: LaunchSpec, joining: boolean): void {
+  if (program.rootEmulation !== true) return
+  const at = '/process/rootEmulation'
+  check(program.noNewPrivileges, at, 'needs noNewPrivileges')
+  check(program.uid === 0, at, 'is for uid 0')
+  const oneId = (ranges: readonly IdMapping[] | undefined, id: number) =>
+    ranges?.length === 1 && ranges[0]?.size === 1 && ranges[0].containerID === id
+  const single =
+    oneId(idMapping?.uidMappings, program.uid) && oneId(idMapping?.gidMappings, program.gid)
+  check(
+    joining || single,
+    at,
+    'is for an idMapping of one user and one group, those of the process',
+  )
 }
 
 function checkSeccomp(program: Uint8Array | undefined): void {

@@ -12,6 +12,8 @@ import type {
 import { NAMESPACE_FLAGS } from './namespace-flags.ts'
 import { encodeEndpoint } from './network/endpoint.ts'
 import { encodeMessage, RECORD, type WireRecord } from './records.ts'
+import { emulateRoot } from './seccomp/emulate-root.ts'
+import type { WireAnswer } from './seccomp/syscall-handler.ts'
 
 const ID_MAP_KINDS: Record<IdMappingPlan['kind'], number> = { identity: 0, subid: 1, single: 2 }
 
@@ -44,12 +46,14 @@ export interface JoinIdentity {
 export interface EncodeOptions {
   detached?: boolean
   fds?: Readonly<Record<number, number>>
+  /** This process answers system calls. */
+  answers?: { timeoutMs: number } | undefined
 }
 
 /** The configuration message for a spec that `checkSpec` has accepted. */
 export function encodeLaunch(
   spec: LaunchSpec,
-  { detached = false, fds = {} }: EncodeOptions,
+  { detached = false, fds = {}, answers }: EncodeOptions,
   join?: JoinIdentity,
 ): Buffer {
   const { root, monitor, process } = spec
@@ -90,6 +94,7 @@ export function encodeLaunch(
       payload: encodeEndpoint(address),
     })),
     ...Object.keys(fds).map((number) => ({ type: RECORD.EXTRA, payload: u32(Number(number)) })),
+    ...encodeNotify(process, answers),
     ...(join === undefined ? [] : [encodeJoin(join)]),
   ])
 }
@@ -102,6 +107,16 @@ export function needsChannel(spec: LaunchSpec): boolean {
 /** A message that asks the monitor to send a signal to the contained process. */
 export function encodeSignal(number: number): Buffer {
   return encodeMessage([{ type: RECORD.SIGNAL, payload: u32(number) }])
+}
+
+/** A message with the answer to a system call. */
+export function encodeSyscallAnswer({ id, value, errno, proceed }: WireAnswer): Buffer {
+  const payload = Buffer.alloc(24)
+  payload.writeBigUInt64LE(id, 0)
+  payload.writeBigInt64LE(value, 8)
+  payload.writeInt32LE(errno, 16)
+  payload.writeUInt32LE(proceed ? 1 : 0, 20)
+  return encodeMessage([{ type: RECORD.SYSCALL_ANSWER, payload }])
 }
 
 /** A message with the terminal's new size. */
@@ -198,8 +213,29 @@ function sizeOf(mount: Mount): number {
   return mount.type === 'dev' ? (mount.shmSizeBytes ?? 0) : 0
 }
 
+const NOTIFY = { node: 1, emulateRoot: 2 }
+
+/** Who answers what the filter leaves to user space; nothing when nobody does. */
+function encodeNotify(program: ProcessSpec, answers: EncodeOptions['answers']): WireRecord[] {
+  const flags =
+    (answers === undefined ? 0 : NOTIFY.node) |
+    (program.rootEmulation === true ? NOTIFY.emulateRoot : 0)
+  if (flags === 0) return []
+  return [{ type: RECORD.NOTIFY, payload: u32(flags, answers?.timeoutMs ?? 0) }]
+}
+
+function filterOf({ seccomp, rootEmulation, uid, gid }: ProcessSpec): Uint8Array | undefined {
+  if (rootEmulation !== true) return seccomp
+  const arch = process.arch === 'arm64' ? 'arm64' : 'x64'
+  return emulateRoot(seccomp ?? ALLOW_ALL, arch, { uid, gid })
+}
+
+/** What a program without a filter has: BPF_RET | BPF_K, SECCOMP_RET_ALLOW. */
+const ALLOW_ALL = Uint8Array.of(0x06, 0, 0, 0, 0, 0, 0xff, 0x7f)
+
 function encodeProcess(program: ProcessSpec): WireRecord[] {
-  const { terminal, seccomp } = program
+  const { terminal } = program
+  const seccomp = filterOf(program)
   const capabilities = Buffer.alloc(8)
   capabilities.writeBigUInt64LE(capabilityBits(program.capabilities))
   return [

@@ -109,6 +109,7 @@ export type {
   SeccompProfile,
   SeccompRule,
 } from './seccomp/profile.ts'
+export type { SyscallAnswer, SyscallHandler, SyscallRequest } from './seccomp/syscall-handler.ts'
 export { isSensitiveSocket, sensitiveSocketsBelow } from './sensitive-sockets.ts'
 export { AbortError } from './spawn/abort-error.ts'
 export type { EffectiveMount, EffectivePolicy } from './spawn/effective-policy.ts'

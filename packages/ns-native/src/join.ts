@@ -2,7 +2,12 @@ import { checkSpec } from './check-spec.ts'
 import { ContainedProcess } from './contained-process.ts'
 import { encodeLaunch } from './encode.ts'
 import { PolicyError } from './errors.ts'
-import { beginLaunch, type LaunchOptions, type PendingLaunch } from './launch.ts'
+import {
+  beginLaunch,
+  checkSyscallOptions,
+  type LaunchOptions,
+  type PendingLaunch,
+} from './launch.ts'
 import type { LaunchSpec } from './launch-spec.ts'
 
 /**
@@ -40,8 +45,9 @@ export function startJoin(
   options: LaunchOptions,
 ): PendingLaunch {
   const whole = { ...spec, namespaces: [], mounts: [], maskedPaths: [], readonlyPaths: [] }
-  checkSpec(whole)
-  const message = encodeLaunch(whole, options, identify(target))
+  checkSpec(whole, true)
+  const answers = checkSyscallOptions(whole, options)
+  const message = encodeLaunch(whole, { ...options, answers }, identify(target))
   return beginLaunch(whole, options, message)
 }
 

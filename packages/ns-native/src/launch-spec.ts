@@ -211,6 +211,15 @@ export interface ProcessSpec {
   selinuxLabel?: string
   /** A classic BPF program for SECCOMP_SET_MODE_FILTER: 8-byte `struct sock_filter`s. */
   seccomp?: Uint8Array
+  /**
+   * Where root inside is the only id that there is: answer calls for which root would need more ids
+   * as if it had them, so that `apt-get install`, `useradd` and `su` work. Files may be given to
+   * anybody, which is said to be done; devices may be made, likewise; and programs may become another
+   * user, whom `getuid` and its kin then confirm, to them and to what they start, while the kernel
+   * still takes them for root. It protects nothing. Needs `noNewPrivileges`, uid 0 and, unless it
+   * joins a container, an idMapping of one user and one group.
+   */
+  rootEmulation?: boolean
 }
 
 /** What the monitor (the process outside that waits for the container) looks after. */

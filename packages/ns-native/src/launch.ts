@@ -4,14 +4,16 @@ import { isatty } from 'node:tty'
 import { tryBinding } from './binding.ts'
 import { checkFds, checkSpec } from './check-spec.ts'
 import { ContainedProcess, type ExitStatus } from './contained-process.ts'
-import { encodeLaunch, encodeSignal, needsChannel } from './encode.ts'
-import { NamespaceError } from './errors.ts'
+import { encodeLaunch, encodeSignal, encodeSyscallAnswer, needsChannel } from './encode.ts'
+import { NamespaceError, PolicyError } from './errors.ts'
 import { faultError } from './fault.ts'
 import { type Helper, type Pipe, type StdioTarget, startHelper } from './helper.ts'
 import type { LaunchSpec } from './launch-spec.ts'
 import { MonitorConnection } from './monitor-connection.ts'
 import { ContainerNetwork } from './network/container-network.ts'
 import type { DescriptorEvent, MonitorEvent } from './records.ts'
+import { asksUserSpace } from './seccomp/bpf.ts'
+import { answerSyscall, type SyscallEvent, type SyscallHandler } from './seccomp/syscall-handler.ts'
 import { type TerminalState, terminal } from './terminal.ts'
 
 /** How a launched process relates to this one. */
@@ -31,6 +33,13 @@ export interface LaunchOptions {
   detached?: boolean
   /** Kills the container; until it has started `launch` then rejects with ERR_NS_ABORTED. */
   signal?: AbortSignal
+  /**
+   * Decides about the calls for which `process.seccomp` says `SCMP_ACT_NOTIFY`. Whoever makes such a
+   * call waits for it. EPERM when it throws, when it takes too long, and when this process has gone.
+   */
+  onSyscall?: SyscallHandler
+  /** How long it may take; 10,000 unless given. */
+  syscallTimeoutMs?: number
   /** Another build of the helper, executed by this path. */
   helperPath?: string
   /** False: start the helper by `child_process`, as where the addon cannot be loaded. */
@@ -63,7 +72,36 @@ export interface PendingLaunch {
 /** The same as {@link launch}, for who wants the streams before the program runs. Throws what goes wrong until then. */
 export function startLaunch(spec: LaunchSpec, options: LaunchOptions): PendingLaunch {
   checkSpec(spec)
-  return beginLaunch(spec, options, encodeLaunch(spec, options))
+  const answers = checkSyscallOptions(spec, options)
+  return beginLaunch(spec, options, encodeLaunch(spec, { ...options, answers }))
+}
+
+const SYSCALL_TIMEOUT_MS = 10_000
+
+/** What the monitor has to know about who answers calls. Throws ERR_NS_SPEC where that does not fit the filter. */
+export function checkSyscallOptions(
+  { process: program }: LaunchSpec,
+  { onSyscall, syscallTimeoutMs = SYSCALL_TIMEOUT_MS }: LaunchOptions,
+): { timeoutMs: number } | undefined {
+  const valid = Number.isInteger(syscallTimeoutMs) && syscallTimeoutMs > 0
+  if (!valid || syscallTimeoutMs > 0xffffffff) {
+    throw invalidSpec('/syscallTimeoutMs', 'must be a positive integer')
+  }
+  const asks = program.seccomp !== undefined && asksUserSpace(program.seccomp)
+  if (onSyscall === undefined) {
+    if (asks) throw invalidSpec('/process/seccomp', 'asks user space, but there is no onSyscall')
+    return undefined
+  }
+  // before that the calls of the set-up itself would have to be decided about
+  if (!program.noNewPrivileges) {
+    throw invalidSpec('/process/noNewPrivileges', 'must be set for onSyscall')
+  }
+  if (!asks) throw invalidSpec('/process/seccomp', 'never asks user space, so onSyscall is useless')
+  return { timeoutMs: syscallTimeoutMs }
+}
+
+function invalidSpec(pointer: string, why: string): PolicyError {
+  return new PolicyError(`invalid launch spec: ${pointer}: ${why}`, { pointer }, 'ERR_NS_SPEC')
 }
 
 /** The part of it that comes after the spec has become a message. */
@@ -142,6 +180,7 @@ class Launch implements PendingLaunch {
 
   #hear(event: MonitorEvent): void {
     if (event.type === 'descriptor') this.#take(event)
+    else if (event.type === 'syscall') void this.#answer(event)
     else this.#last = event
     // The monitor has nothing more to do then but to end.
     if (event.type === 'exited' && this.#failure === undefined) this.#settle(event)
@@ -157,6 +196,12 @@ class Launch implements PendingLaunch {
         hasEnded: () => this.#ended,
       }),
     )
+  }
+
+  async #answer(event: SyscallEvent): Promise<void> {
+    const { onSyscall } = this.#options
+    if (onSyscall === undefined) return // and so denied, in time
+    this.#connection.send(encodeSyscallAnswer(await answerSyscall(onSyscall, event)))
   }
 
   // What was asked for and is not there ends the launch.

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { NamespaceError } from './errors.ts'
+import type { SyscallEvent } from './seccomp/syscall-handler.ts'
 
 // The protocol between this package and `cromwell-init`; native/init/records.h explains it and is
 // the same list, a test holds the two together.
@@ -45,6 +46,7 @@ export const RECORD = {
   ROOT_TMPFS: 32,
   CHANNEL: 44,
   LISTEN: 45,
+  NOTIFY: 50,
   JOIN: 55,
   ATTACH_PATH: 56,
   EXTRA: 57,
@@ -54,9 +56,11 @@ export const RECORD = {
   OPEN_LISTENER: 72,
   OPEN_CONNECTION: 73,
   GIVE_UP: 74,
+  SYSCALL_ANSWER: 77,
   STARTED: 96,
   FAULT: 97,
   EXITED: 98,
+  SYSCALL: 109,
   ATTACHED: 114,
   DESCRIPTOR: 104,
 } as const
@@ -155,6 +159,7 @@ export type MonitorEvent =
     }
   /** The container that this connection leads to, told to whoever connects. */
   | { type: 'attached'; pid: number; monitorPid: number; startTime: number }
+  | SyscallEvent
   | DescriptorEvent
 
 /** A descriptor was handed over, or could not be. */
@@ -205,11 +210,25 @@ export function decodeEvent(
         monitorPid: payload.readUInt32LE(4),
         startTime: Number(payload.readBigUInt64LE(8)),
       }
+    case RECORD.SYSCALL:
+      check(payload.length === 72, 'bad syscall record')
+      return decodeSyscall(payload)
     case RECORD.DESCRIPTOR:
       check(payload.length === 16, 'bad descriptor record')
       return decodeDescriptor(payload, receiveFd)
     default:
       throw malformed(`unexpected record type ${type}`)
+  }
+}
+
+function decodeSyscall(payload: Buffer): SyscallEvent {
+  return {
+    type: 'syscall',
+    id: payload.readBigUInt64LE(0),
+    pid: payload.readUInt32LE(8),
+    arch: payload.readUInt32LE(12),
+    number: payload.readInt32LE(16),
+    args: Array.from({ length: 6 }, (_, index) => payload.readBigUInt64LE(24 + 8 * index)),
   }
 }
 

@@ -55,6 +55,7 @@ export const STEPS = [
   'landlock',
   'signals',
   'closefds',
+  'notify',
   'seccomp',
   'exec',
 ] as const

@@ -189,6 +189,14 @@ static int add_extra(const struct record *record, struct cw_config *config) {
     return number >= 3 && number <= CW_EXTRA_TARGET_MAX ? 0 : -EINVAL;
 }
 
+static int set_notify(const struct record *record, struct cw_config *config) {
+    if (record->length != 8 || config->notify_flags != 0) return -EINVAL;
+    config->notify_flags = u32_at(record->payload);
+    config->notify_timeout_ms = u32_at(record->payload + 4);
+    uint32_t known = CW_NOTIFY_NODE | CW_NOTIFY_EMULATE_ROOT;
+    return config->notify_flags == 0 || config->notify_flags & ~known ? -EINVAL : 0;
+}
+
 static int set_join(const struct record *record, struct cw_config *config) {
     if (record->length != 16 || config->join.pid != 0) return -EINVAL;
     config->join.pid = u32_at(record->payload);
@@ -263,6 +271,8 @@ static int decode(const struct record *r, struct cw_config *c) {
         c->seccomp = r->payload;
         c->seccomp_count = r->length / 8;
         return 0;
+    case CW_RECORD_NOTIFY:
+        return set_notify(r, c);
     case CW_RECORD_LOG_PATH:
         return one_text(r, &c->log_path);
     case CW_RECORD_EXIT_PATH:

@@ -88,6 +88,8 @@ struct cw_config {
     uint64_t capabilities;
     const void *seccomp;
     uint32_t seccomp_count;
+    uint32_t notify_flags; // 0: the filter asks nobody
+    uint32_t notify_timeout_ms;
     const char *log_path;
     const char *exit_path;
     struct cw_strings removals;

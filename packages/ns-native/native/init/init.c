@@ -206,10 +206,11 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
     CW_TRY(fault, "pipe2", sys_pipe2(status, O_CLOEXEC));
     *payload = (int)CW_TRY(fault, "clone", sys_clone(0, NULL));
     if (*payload == 0) {
-        sys_close(socket);
+        if (config->notify_flags == 0) sys_close(socket);
         sys_close(status[0]);
         int lifeline = cw_extras_raise(config, status[1]);
-        cw_payload(config, slave, proc, lifeline, fault);
+        if (config->notify_flags != 0) socket = cw_extras_raise(config, socket);
+        cw_payload(config, slave, proc, lifeline, socket, fault);
         sys_write(lifeline, fault, sizeof *fault);
         sys_exit(127);
     }
@@ -236,7 +237,7 @@ static int reap(int payload, int *status) {
     int ended = 0;
     int one;
     int pid;
-    while ((pid = (int)sys_wait4(-1, &one, WNOHANG, NULL)) > 0) {
+    while ((pid = (int)sys_wait4(-1, &one, WNOHANG | __WALL, NULL)) > 0) {
         if (pid != payload) continue;
         ended = 1;
         *status = one;

@@ -180,7 +180,7 @@ static int join(const struct cw_config *config, int target, int socket, const in
     // program, as this process does.
     long pid = CW_TRY(fault, "clone", sys_clone(CLONE_PARENT | CLONE_PIDFD, &pidfd));
     if (pid == 0) {
-        cw_payload(config, slave, proc, socket, fault);
+        cw_payload(config, slave, proc, socket, socket, fault);
         return -fault->error;
     }
     struct cw_packet packet = {.kind = CW_PACKET_JOINED, .value = (int32_t)pid};
@@ -234,6 +234,13 @@ void cw_join_settle(struct cw_monitor *m) {
         m->dead = true;
         m->faulted = true;
         cw_payload_died(&m->config, status, &m->fault);
+        return;
+    }
+    if (!cw_notify_is_complete(m)) {
+        cw_at(&m->fault, CW_STEP_NOTIFY, CW_NO_INDEX);
+        cw_fail(&m->fault, "sendmsg", -EPIPE);
+        m->faulted = true;
+        cw_monitor_kill(m);
         return;
     }
     m->started = true;

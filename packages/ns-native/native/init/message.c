@@ -74,7 +74,7 @@ int cw_command_read(int control, struct cw_commands *commands, struct cw_command
     return take_command(commands, command);
 }
 
-int cw_send_record(int control, uint16_t type, const void *payload, size_t size) {
+static int send_record(int control, uint16_t type, const void *payload, size_t size, int flags) {
     static const uint8_t zeros[4];
     size_t padding = (4 - size % 4) % 4;
     struct head head = {CW_MAGIC, (uint32_t)(sizeof(struct record_head) + size + padding)};
@@ -87,7 +87,15 @@ int cw_send_record(int control, uint16_t type, const void *payload, size_t size)
     };
     struct cw_message_header message = {.parts = parts, .part_count = 4};
     if (control < 0) return -EPIPE;
-    return (int)sys_sendmsg(control, &message);
+    return (int)sys_sendmsg_flags(control, &message, flags);
+}
+
+int cw_send_record(int control, uint16_t type, const void *payload, size_t size) {
+    return send_record(control, type, payload, size, 0);
+}
+
+int cw_offer_record(int control, uint16_t type, const void *payload, size_t size) {
+    return send_record(control, type, payload, size, CW_MSG_DONTWAIT);
 }
 
 int cw_send_started(int control, int pid) {

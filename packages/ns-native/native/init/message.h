@@ -39,6 +39,8 @@ int cw_command_read(int control, struct cw_commands *commands, struct cw_command
 
 // One record as a message of its own.
 int cw_send_record(int control, uint16_t type, const void *payload, size_t size);
+// The same without waiting for room: -EAGAIN, with nothing sent, when there is none.
+int cw_offer_record(int control, uint16_t type, const void *payload, size_t size);
 
 int cw_send_started(int control, int pid);
 int cw_send_fault(int control, const struct cw_fault *fault);

@@ -141,6 +141,7 @@ static int start(struct cw_monitor *m) {
 static void lose_control(struct cw_monitor *m, int why) {
     cw_unwatch(m, m->control);
     cw_close(&m->control);
+    cw_notify_abandon(m);
     // A worker thread of Node that ends closes its sockets, too. Before the start nobody would ever
     // know of the container.
     bool wanted = m->detached || (why == -EPIPE && cw_parent_lives(m));
@@ -160,6 +161,9 @@ void cw_monitor_obey(struct cw_monitor *m, const struct cw_command *command) {
         if (m->relay.master >= 0)
             cw_pty_resize(m->relay.master, (uint16_t)cw_command_u32(command, 0),
                           (uint16_t)(cw_command_u32(command, 0) >> 16));
+        break;
+    case CW_RECORD_SYSCALL_ANSWER:
+        cw_notify_answer(m, command);
         break;
     case CW_RECORD_OPEN_LISTENER:
     case CW_RECORD_OPEN_CONNECTION:
@@ -190,6 +194,14 @@ static void take_pty(struct cw_monitor *m, const int fds[2]) {
     cw_monitor_kill(m);
 }
 
+// The program runs, but nobody would answer what its filter asks.
+static void lose_listener(struct cw_monitor *m) {
+    cw_at(&m->fault, CW_STEP_NOTIFY, CW_NO_INDEX);
+    cw_fail(&m->fault, "sendmsg", -EPIPE);
+    m->faulted = true;
+    cw_monitor_kill(m);
+}
+
 // False when there is nothing to hear.
 static bool hear_init(struct cw_monitor *m) {
     struct cw_packet packet;
@@ -215,11 +227,18 @@ static bool hear_init(struct cw_monitor *m) {
         cw_broker_take_socket(m, &packet, fds[0]);
         break;
     case CW_PACKET_EXECED:
+        if (!cw_notify_is_complete(m)) {
+            lose_listener(m);
+            break;
+        }
         m->started = true;
         cw_relay_start(&m->relay);
         // Who never hears of the start cannot wait for the end either.
         if (m->control >= 0 && cw_send_started(m->control, m->pid) < 0) lose_control(m, -EIO);
         cw_attach_started(m);
+        break;
+    case CW_PACKET_NOTIFY:
+        cw_notify_listen(m, fds[0]);
         break;
     case CW_PACKET_JOINED:
         cw_join_take(m, &packet, fds[0]);
@@ -353,6 +372,7 @@ int cw_monitor(int control) {
     struct cw_monitor m = {.control = control, .channel = -1, .socket = -1, .pidfd = -1,
                            .parent = -1, .joined = -1, .user_ns = -1};
     cw_attach_init(&m.attach);
+    cw_notify_init(&m.notify);
     m.relay.terminal = -1;
     for (unsigned i = 0; i < CW_WATCHES_MAX; i++) m.watches[i].fd = -1;
     m.faulted = begin(&m) < 0 || start(&m) < 0;

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "fault.h"
 #include "message.h"
+#include "notify.h"
 #include "relay.h"
 
 #include <linux/resource.h>
@@ -29,6 +30,7 @@ struct cw_monitor {
     struct cw_config config;
     struct cw_relay relay;
     struct cw_broker broker;
+    struct cw_notify notify;
     struct cw_attach attach;
     struct cw_commands commands;
     struct cw_watch watches[CW_WATCHES_MAX];

@@ -13,6 +13,7 @@ enum cw_packet_kind {
     CW_PACKET_PTY,    // init: carries the pty's master and slave
     CW_PACKET_EXECED, // init: the payload is the program now
     CW_PACKET_STATUS, // init: value is the payload's wait status
+    CW_PACKET_NOTIFY, // init: carries the listener of the program's filter
     CW_PACKET_JOINED, // joiner: carries a pidfd of the payload; value is its pid
     CW_PACKET_LISTENER, // init: carries a socket that listens; value is which, port where
     CW_PACKET_LISTEN,   // monitor: make such a socket; value is the request

@@ -4,6 +4,7 @@
 #include "caps.h"
 #include "descriptors.h"
 #include "extras.h"
+#include "filter.h"
 #include "label.h"
 #include "landlock.h"
 #include "resources.h"
@@ -32,18 +33,6 @@ static void prepare_stdio(const struct cw_config *config) {
             (unsigned long)status.f_type == CW_PIPEFS_MAGIC)
             sys_fchown(fd, config->uid, (unsigned)-1);
     }
-}
-
-static int install_seccomp(const struct cw_config *config, struct cw_fault *fault) {
-    if (config->seccomp == NULL) return 0;
-    struct sock_fprog program = {
-        .len = (unsigned short)config->seccomp_count,
-        // The kernel copies it; its type just lacks the const.
-        .filter = (struct sock_filter *)(uintptr_t)config->seccomp,
-    };
-    cw_at(fault, CW_STEP_SECCOMP, CW_NO_INDEX);
-    CW_TRY(fault, "seccomp", sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program));
-    return 0;
 }
 
 #define CW_GROUPS_MAX 64
@@ -80,7 +69,8 @@ static int become_user(const struct cw_config *config, struct cw_fault *fault) {
     cw_at(fault, CW_STEP_SETGROUPS, CW_NO_INDEX);
     // Not even tried with a single id: a filter may be in force that kills for it.
     bool denied = config->namespaces & CLONE_NEWUSER && config->id_map_kind == CW_ID_MAP_SINGLE;
-    if (!denied || config->group_count > 0) {
+    bool played = config->notify_flags & CW_NOTIFY_EMULATE_ROOT;
+    if (!played && (!denied || config->group_count > 0)) {
         int error = set_groups(config, fault);
         if (error < 0) return error;
     }
@@ -196,7 +186,7 @@ static int tie_to_parent(const struct cw_config *config, int lifeline, struct cw
     return sys_poll(&poll, 1, 0) > 0 ? cw_fail(fault, "poll", -ESRCH) : 0; // hung up
 }
 
-int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline,
+int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline, int socket,
                struct cw_fault *fault) {
     bool no_new_privileges = config->process_flags & CW_PROCESS_NO_NEW_PRIVILEGES;
     bool own_users = (config->namespaces | config->privilege.joined) & CLONE_NEWUSER;
@@ -212,7 +202,7 @@ int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline
     // Limits come late, for they may be narrow; but a filter that is already there may forbid them.
     if (error == 0 && !no_new_privileges) error = cw_resources_limit(config, fault);
     // Without no_new_privs the kernel wants CAP_SYS_ADMIN for a filter: only now do we have it.
-    if (error == 0 && !no_new_privileges) error = install_seccomp(config, fault);
+    if (error == 0 && !no_new_privileges) error = cw_filter_install(config, socket, fault);
     if (error == 0) error = become_user(config, fault);
     if (error == 0) error = enter_cwd(config, fault);
     if (error < 0) return error;
@@ -231,6 +221,6 @@ int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline
     CW_TRY(fault, "close_range", sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));
     if ((error = cw_extras_place(config, extras, fault)) < 0) return error;
     if (no_new_privileges) error = cw_resources_limit(config, fault);
-    if (error == 0 && no_new_privileges) error = install_seccomp(config, fault);
+    if (error == 0 && no_new_privileges) error = cw_filter_install(config, socket, fault);
     return error < 0 ? error : exec_program(config, fault);
 }

@@ -53,6 +53,7 @@
 #define CW_RECORD_ROOT_TMPFS 32    /* u64 size, u32 mode, 0 */
 #define CW_RECORD_CHANNEL 44       /* nothing: descriptor 4 is the descriptor channel */
 #define CW_RECORD_LISTEN 45        /* endpoint; repeated */
+#define CW_RECORD_NOTIFY 50        /* u32 CW_NOTIFY_*, milliseconds that Node has for an answer */
 #define CW_RECORD_JOIN 55          /* u32 pid, parent or 0; u64 start time or 0: no container, but a
                                       further program in that one */
 #define CW_RECORD_ATTACH_PATH 56   /* string */
@@ -66,18 +67,23 @@
 #define CW_RECORD_OPEN_LISTENER 72   /* u32 id, endpoint */
 #define CW_RECORD_OPEN_CONNECTION 73 /* u32 id, endpoint */
 #define CW_RECORD_GIVE_UP 74         /* u32 id of a connection that is not there yet */
+#define CW_RECORD_SYSCALL_ANSWER 77  /* u64 id, i64 value, i32 errno or 0, u32 1 to let it go on */
 
 // Monitor to Node.
 #define CW_RECORD_STARTED 96 /* u32 pid of init as the monitor sees it */
 #define CW_RECORD_FAULT 97   /* u32 step, index, errno; strings call, detail */
 #define CW_RECORD_EXITED 98  /* i32 code or -1, i32 signal or 0, u64 user us, system us, RSS bytes */
 #define CW_RECORD_DESCRIPTOR 104 /* u32 CW_DESCRIPTOR_*, id, port, errno: one waits on the channel when errno is 0 */
+#define CW_RECORD_SYSCALL 109    /* u64 id, u32 pid, u32 AUDIT_ARCH_*, i32 number, 0, 6 u64 registers */
 #define CW_RECORD_ATTACHED 114 /* u32 pid of init, of the monitor; u64 start time of init */
 
 // endpoint = u16 4 or 6 for the version of IP, u16 port, 16 bytes of address, the unused ones zero
 
 #define CW_DESCRIPTOR_LISTENER 0 /* id: which of the configuration */
 #define CW_DESCRIPTOR_ANSWER 1   /* id: of the request */
+
+#define CW_NOTIFY_NODE 1
+#define CW_NOTIFY_EMULATE_ROOT 2
 
 #define CW_ID_MAP_IDENTITY 0
 #define CW_ID_MAP_SUBID 1

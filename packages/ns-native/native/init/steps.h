@@ -60,6 +60,7 @@
     X(LANDLOCK, "landlock")                                                                       \
     X(SIGNALS, "signals")                                                                         \
     X(CLOSEFDS, "closefds")                                                                       \
+    X(NOTIFY, "notify")                                                                           \
     X(SECCOMP, "seccomp")                                                                         \
     X(EXEC, "exec")
 

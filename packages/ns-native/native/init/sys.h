@@ -52,6 +52,7 @@
 #define CW_MSG_CMSG_CLOEXEC 0x40000000
 #define CW_PROT_READ_WRITE 3
 #define CW_MAP_PRIVATE_ANONYMOUS 0x22
+#define CW_MAP_SHARED_ANONYMOUS 0x21
 #define CW_SIGILL 4
 #define CW_SIGKILL 9
 #define CW_SIGCHLD 17
@@ -196,6 +197,12 @@ static inline long sys_renameat(int from_fd, const char *from, int to_fd, const 
 static inline long sys_getdents64(int fd, void *buffer, size_t size) {
     return CW_CALL3(getdents64, fd, buffer, size);
 }
+static inline long sys_pread(int fd, void *buffer, size_t size, uint64_t at) {
+    return CW_CALL4(pread64, fd, buffer, size, at);
+}
+static inline long sys_pwrite(int fd, const void *buffer, size_t size, uint64_t at) {
+    return CW_CALL4(pwrite64, fd, buffer, size, at);
+}
 static inline long sys_fsync(int fd) { return CW_CALL1(fsync, fd); }
 static inline long sys_chdir(const char *path) { return CW_CALL1(chdir, path); }
 static inline long sys_fchdir(int fd) { return CW_CALL1(fchdir, fd); }
@@ -221,6 +228,9 @@ static inline long sys_epoll_poll(int epoll, struct epoll_event *events, int cou
 // Memory
 static inline long sys_map(size_t size) {
     return CW_CALL6(mmap, 0, size, CW_PROT_READ_WRITE, CW_MAP_PRIVATE_ANONYMOUS, -1, 0);
+}
+static inline long sys_map_shared(size_t size) {
+    return CW_CALL6(mmap, 0, size, CW_PROT_READ_WRITE, CW_MAP_SHARED_ANONYMOUS, -1, 0);
 }
 static inline long sys_unmap(void *at, size_t size) { return CW_CALL2(munmap, at, size); }
 
@@ -355,6 +365,18 @@ static inline long sys_sigdefault(int signal) {
 static inline long sys_signalfd(uint64_t mask) {
     return CW_CALL4(signalfd4, -1, &mask, 8, O_CLOEXEC | O_NONBLOCK);
 }
+static inline long sys_nap(const struct __kernel_timespec *time) {
+    return CW_CALL2(nanosleep, time, 0);
+}
+static inline long sys_timerfd(void) {
+    return CW_CALL2(timerfd_create, CW_CLOCK_MONOTONIC, O_CLOEXEC | O_NONBLOCK);
+}
+// At this time of CLOCK_MONOTONIC, in ns; 0 for never.
+static inline long sys_timerfd_settime(int fd, uint64_t time) {
+    struct __kernel_itimerspec at = {.it_value = {.tv_sec = (long long)(time / 1000000000),
+                                                  .tv_nsec = (long long)(time % 1000000000)}};
+    return CW_CALL4(timerfd_settime, fd, 1 /* TFD_TIMER_ABSTIME */, &at, 0);
+}
 static inline long sys_clock(int clock, struct __kernel_timespec *out) {
     return CW_CALL2(clock_gettime, clock, out);
 }
@@ -394,8 +416,11 @@ static inline long sys_send(int fd, const void *data, size_t size, int flags) {
 static inline long sys_recv(int fd, void *data, size_t size, int flags) {
     return CW_CALL6(recvfrom, fd, data, size, flags, 0, 0);
 }
+static inline long sys_sendmsg_flags(int fd, const struct cw_message_header *message, int flags) {
+    return CW_CALL3(sendmsg, fd, message, flags | CW_MSG_NOSIGNAL);
+}
 static inline long sys_sendmsg(int fd, const struct cw_message_header *message) {
-    return CW_CALL3(sendmsg, fd, message, CW_MSG_NOSIGNAL);
+    return sys_sendmsg_flags(fd, message, 0);
 }
 static inline long sys_recvmsg(int fd, struct cw_message_header *message, int flags) {
     return CW_CALL3(recvmsg, fd, message, flags | CW_MSG_CMSG_CLOEXEC);

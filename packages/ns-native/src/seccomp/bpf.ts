@@ -66,6 +66,17 @@ export function decodeInstructions(program: Uint8Array): Instruction[] {
   })
 }
 
+/** Whether a program may leave calls to user space. */
+export function asksUserSpace(program: Uint8Array): boolean {
+  // asked at every launch: so no decoding; the low half of the value is data, which does not count
+  const answer = SECCOMP_RETURN.SCMP_ACT_NOTIFY >>> 16
+  for (let at = 0; at < program.length; at += INSTRUCTION_BYTES) {
+    const high = (program[at + 6] ?? 0) | ((program[at + 7] ?? 0) << 8)
+    if (program[at] === BPF.RETURN && program[at + 1] === 0 && high === answer) return true
+  }
+  return false
+}
+
 /** The bytes of a program, little endian as all architectures we know are. */
 export function encodeInstructions(instructions: readonly Instruction[]): Uint8Array {
   const bytes = new Uint8Array(instructions.length * INSTRUCTION_BYTES)

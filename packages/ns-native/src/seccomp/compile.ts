@@ -1,5 +1,4 @@
 import { release } from 'node:os'
-import { SECCOMP_RETURN } from './bpf.ts'
 import { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './interpret.ts'
 import type { SeccompArch, SeccompProfile } from './profile.ts'
 import { invalid } from './profile-reader.ts'
@@ -112,9 +111,4 @@ function ruleOf(calls: ReadonlyMap<number, CallRules>, call: SeccompCall): strin
   const rules = number === undefined ? undefined : calls.get(number)
   if (rules === undefined) return undefined
   return ('answer' in rules ? rules.answer : decide(rules.level, args))?.rule
-}
-
-/** Whether a program may ask user space about calls. */
-export function asksUserSpace(program: readonly { code: number; k: number }[]): boolean {
-  return program.some(({ code, k }) => code === 6 && k === SECCOMP_RETURN.SCMP_ACT_NOTIFY)
 }

@@ -59,10 +59,32 @@ export function load(offset: number): Instruction {
   return { code: BPF.LOAD, jt: 0, jf: 0, k: offset }
 }
 
+/** The code that answers the call whose number A is, and all others by `otherwise`. */
+export function findNumber(
+  answers: ReadonlyMap<number, readonly Instruction[]>,
+  otherwise: Instruction,
+): readonly Instruction[] {
+  return searchTree(mergeEqual(rangesBetween(answers, otherwise)))
+}
+
 function rangesOf(
   answers: ReadonlyMap<number, readonly Instruction[]>,
   otherwise: Instruction,
   arch: SeccompArch,
+): Range[] {
+  const ranges = rangesBetween(answers, otherwise)
+  if (arch === 'x64') {
+    ranges.push({ start: X32_BIT, code: [returns(SECCOMP_RETURN.SCMP_ACT_ERRNO | ENOSYS)] })
+  }
+  // a tracer that has cancelled a call leaves -1 behind: nothing will run, and an errno from here
+  // would overwrite the result that the tracer has set
+  ranges.push({ start: LAST_NUMBER, code: [returns(SECCOMP_RETURN.SCMP_ACT_ALLOW)] })
+  return ranges
+}
+
+function rangesBetween(
+  answers: ReadonlyMap<number, readonly Instruction[]>,
+  otherwise: Instruction,
 ): Range[] {
   const ranges: Range[] = []
   let next = 0
@@ -72,12 +94,6 @@ function rangesOf(
     next = number + 1
   }
   ranges.push({ start: next, code: [otherwise] })
-  if (arch === 'x64') {
-    ranges.push({ start: X32_BIT, code: [returns(SECCOMP_RETURN.SCMP_ACT_ERRNO | ENOSYS)] })
-  }
-  // a tracer that has cancelled a call leaves -1 behind: nothing will run, and an errno from here
-  // would overwrite the result that the tracer has set
-  ranges.push({ start: LAST_NUMBER, code: [returns(SECCOMP_RETURN.SCMP_ACT_ALLOW)] })
   return ranges
 }
 

@@ -41,6 +41,7 @@ const PROCESS_OPTIONS: Record<ProcessOption, true> = {
   landlock: true,
   apparmorProfile: true,
   selinuxLabel: true,
+  rootEmulation: true,
 }
 
 const OWN_OPTIONS: Record<OwnOption, true> = {
