@@ -41,6 +41,15 @@ export function readUnsigned(from: JsonValue): number {
   return value
 }
 
+/** A whole number that is exact, or up to `max`; of either sign. */
+export function readInteger(from: JsonValue, max = Number.MAX_SAFE_INTEGER): number {
+  const { value } = from
+  if (typeof value !== 'number' || !Number.isInteger(value) || Math.abs(value) > max) {
+    throw mismatch(from, 'a whole number')
+  }
+  return value
+}
+
 export function readArray<T>(from: JsonValue, readItem: (item: JsonValue) => T): T[] {
   if (!Array.isArray(from.value)) throw mismatch(from, 'an array')
   return from.value.map((value: unknown, index) =>

@@ -26,7 +26,6 @@ test('the device rule of `runc spec` holds anyway and is accepted', () => {
 
 test.each([
   ['/hooks', { hooks: { prestart: [{ path: '/bin/true' }] } }],
-  ['/domainname', { domainname: 'example' }],
   ['/linux/seccomp', { linux: { seccomp: { defaultAction: 'SCMP_ACT_ERRNO' } } }],
   ['/linux/sysctl', { linux: { sysctl: { 'net.ipv4.ip_forward': '1' } } }],
   ['/linux/devices', { linux: { devices: [{ path: '/dev/fuse', type: 'c' }] } }],
@@ -38,14 +37,31 @@ test.each([
 })
 
 test.each([
-  ['apparmorProfile', 'strict'],
-  ['selinuxLabel', 'label'],
-  ['oomScoreAdj', 100],
-  ['rlimits', [{ type: 'RLIMIT_NOFILE', hard: 1, soft: 1 }]],
+  ['commandLine', 'sh'],
+  ['execCPUAffinity', { initial: '0' }],
 ])('process.%s is refused too', (name, value) => {
   const config = exampleConfig()
   const text = JSON.stringify({ ...config, process: { ...config.process, [name]: value } })
   expect(() => parseConfig(text)).toThrow(refused(`/process/${name}`))
+})
+
+test('limits, ranks, labels and clocks are read', () => {
+  const { process, linux, ...config } = exampleConfig()
+  const full = {
+    ...config,
+    domainname: 'example',
+    process: {
+      ...process,
+      rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1, hard: 2 ** 64 }],
+      oomScoreAdj: -5,
+      ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 3 },
+      scheduler: { policy: 'SCHED_OTHER', nice: 4 },
+      apparmorProfile: 'p',
+      selinuxLabel: 'l',
+    },
+    linux: { ...linux, timeOffsets: { boottime: { secs: -1, nanosecs: 2 } } },
+  }
+  expect(parseConfig(JSON.stringify(full))).toEqual(full)
 })
 
 test.each([

@@ -5,11 +5,13 @@ import {
   optional,
   readArray,
   readBoolean,
+  readInteger,
   readObject,
   readString,
   readStringMap,
   readUnsigned,
 } from './json-reader.ts'
+import { readAttributes } from './process-attributes.ts'
 import type {
   CapabilitiesConfig,
   IdMappingConfig,
@@ -39,6 +41,7 @@ export function parseConfig(text: string): RuntimeConfig {
     root: readRoot(readObject(member(config, 'root'))),
     process: readProcess(readObject(member(config, 'process'))),
     ...optional(config, 'hostname', readString),
+    ...optional(config, 'domainname', readString),
     ...optional(config, 'mounts', (from) => readArray(from, readMount)),
     ...optional(config, 'linux', (from) => readLinux(readObject(from))),
     ...optional(config, 'annotations', readStringMap),
@@ -74,6 +77,7 @@ function readProcess(process: JsonValue): ProcessConfig {
     cwd,
     ...optional(process, 'capabilities', (from) => readCapabilities(readObject(from))),
     ...optional(process, 'noNewPrivileges', readBoolean),
+    ...readAttributes(process),
   }
 }
 
@@ -123,7 +127,26 @@ function readLinux(linux: JsonValue): LinuxConfig {
     ...optional(linux, 'maskedPaths', (from) => readArray(from, readString)),
     ...optional(linux, 'readonlyPaths', (from) => readArray(from, readString)),
     ...optional(linux, 'rootfsPropagation', readString),
+    ...optional(linux, 'timeOffsets', readTimeOffsets),
   }
+}
+
+function readTimeOffsets(from: JsonValue): NonNullable<LinuxConfig['timeOffsets']> {
+  const clocks = readObject(from)
+  const names = Object.keys(clocks.value as object) // checked by readObject
+  return Object.fromEntries(
+    names.map((name) => {
+      const offset = readObject(member(clocks, name))
+      const secs = member(offset, 'secs')
+      return [
+        name,
+        {
+          secs: secs.value === undefined ? 0 : readInteger(secs),
+          ...optional(offset, 'nanosecs', readUnsigned),
+        },
+      ]
+    }),
+  )
 }
 
 function readNamespace(from: JsonValue): { type: string; path?: string } {

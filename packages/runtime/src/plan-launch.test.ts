@@ -82,14 +82,22 @@ test('without capabilities in the config there are none at all', () => {
 
 test.each<[string, (draft: RuntimeConfig) => void]>([
   [
-    '/linux/namespaces/0/path',
-    (c) => linux(c).namespaces?.splice(0, 1, { type: 'user', path: '/x' }),
+    '/linux/namespaces/1/path',
+    (c) => linux(c).namespaces?.splice(1, 1, { type: 'mount', path: '/x' }),
   ],
-  ['/linux/namespaces/5/type', (c) => linux(c).namespaces?.push({ type: 'time' })],
+  ['/linux/namespaces/5/type', (c) => linux(c).namespaces?.push({ type: 'clock' })],
+  ['/process/scheduler/policy', (c) => (c.process.scheduler = { policy: 'SCHED_FIFO' })],
   ['/linux/namespaces', (c) => linux(c).namespaces?.splice(1, 1)],
   ['/linux/namespaces', (c) => linux(c).namespaces?.splice(2, 1)],
   ['/linux/rootfsPropagation', (c) => (linux(c).rootfsPropagation = 'rshared')],
-  ['/process/capabilities/ambient', (c) => (c.process.capabilities = { ambient: ['CAP_KILL'] })],
+  [
+    '/process/capabilities/ambient',
+    (c) => (c.process.capabilities = { ambient: ['CAP_KILL'], inheritable: ['CAP_KILL'] }),
+  ],
+  [
+    '/process/capabilities/inheritable',
+    (c) => (c.process.capabilities = { bounding: ['CAP_KILL'], ambient: ['CAP_KILL'] }),
+  ],
   ['/process/capabilities/inheritable', (c) => (c.process.capabilities = { inheritable: ['X'] })],
   ['/process/capabilities/effective', (c) => (c.process.capabilities = { bounding: ['CAP_KILL'] })],
   ['/process/capabilities/effective', (c) => (c.process.user.uid = 7)],
@@ -97,6 +105,57 @@ test.each<[string, (draft: RuntimeConfig) => void]>([
   expect(() => planLaunch(vary(change), context)).toThrow(
     expect.objectContaining({ code: 'ERR_RUNTIME_UNSUPPORTED', pointer }),
   )
+})
+
+test('namespaces with a path are joined, the others created', () => {
+  const config = vary((draft) => {
+    linux(draft).namespaces = [
+      { type: 'user', path: '/proc/7/ns/user' },
+      { type: 'network', path: '/run/netns/x' },
+      { type: 'mount' },
+      { type: 'pid', path: '' },
+      { type: 'time' },
+    ]
+    linux(draft).timeOffsets = { boottime: { secs: 5 } }
+  })
+  expect(planLaunch(config, { bundle: '/bundle' })).toMatchObject({
+    namespaces: ['mount', 'pid', 'time'],
+    joinNamespaces: { user: '/proc/7/ns/user', network: '/run/netns/x' },
+    timeOffsets: { boottime: { secs: 5 } },
+  })
+})
+
+test('limits, ranks, labels and ambient capabilities are those of the config', () => {
+  const config = vary((draft) => {
+    draft.domainname = 'example'
+    Object.assign(draft.process, {
+      user: { uid: 7, gid: 7 },
+      capabilities: Object.fromEntries(
+        ['bounding', 'effective', 'permitted', 'inheritable', 'ambient'].map((set) => [
+          set,
+          ['CAP_KILL'],
+        ]),
+      ),
+      rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 2 ** 64 }],
+      oomScoreAdj: 100,
+      ioPriority: { class: 'IOPRIO_CLASS_IDLE', priority: 0 },
+      scheduler: { policy: 'SCHED_OTHER', nice: 5 },
+      apparmorProfile: 'p',
+      selinuxLabel: '',
+    })
+  })
+  const { domainname, process } = planLaunch(config, context)
+  expect(domainname).toBe('example')
+  expect(process).toMatchObject({
+    capabilities: ['CAP_KILL'],
+    ambientCapabilities: ['CAP_KILL'],
+    rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 'infinity' }],
+    oomScoreAdj: 100,
+    ioPriority: { class: 'IOPRIO_CLASS_IDLE', priority: 0 },
+    nice: 5,
+    apparmorProfile: 'p',
+  })
+  expect(process).not.toHaveProperty('selinuxLabel')
 })
 
 test('an id mapping other than the one that will be written is refused', () => {

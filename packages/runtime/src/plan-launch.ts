@@ -10,6 +10,7 @@ import type {
 } from '@cromwell/ns-native'
 import { RuntimeError } from './errors.ts'
 import { planMounts } from './plan-mounts.ts'
+import { planAttributes } from './process-attributes.ts'
 import type {
   CapabilitiesConfig,
   IdMappingConfig,
@@ -32,7 +33,7 @@ export interface LaunchContext {
   monitor?: MonitorSpec
 }
 
-const NAMESPACES = ['user', 'mount', 'pid', 'network', 'ipc', 'uts', 'cgroup'] as const
+const NAMESPACES = ['user', 'mount', 'pid', 'network', 'ipc', 'uts', 'cgroup', 'time'] as const
 const DEFAULT_UMASK = 0o022
 const DEFAULT_TERMINAL = { columns: 80, rows: 24 }
 
@@ -42,13 +43,16 @@ const DEFAULT_TERMINAL = { columns: 80, rows: 24 }
  */
 export function planLaunch(config: RuntimeConfig, context: LaunchContext): LaunchSpec {
   const linux = config.linux ?? {}
-  const namespaces = planNamespaces(linux)
+  const { namespaces, joinNamespaces } = planNamespaces(linux)
   const idMapping = planIdMapping(linux, namespaces, context.idMapping)
   refuseSharedPropagation(linux.rootfsPropagation)
   return {
     namespaces,
+    ...(Object.keys(joinNamespaces).length === 0 ? {} : { joinNamespaces }),
+    ...(linux.timeOffsets === undefined ? {} : { timeOffsets: linux.timeOffsets }),
     ...(idMapping === undefined ? {} : { idMapping }),
     ...(config.hostname === undefined ? {} : { hostname: config.hostname }),
+    ...(config.domainname ? { domainname: config.domainname } : {}),
     root: planRoot(config, context),
     mounts: planMounts(config.mounts ?? []),
     maskedPaths: linux.maskedPaths ?? [],
@@ -58,21 +62,30 @@ export function planLaunch(config: RuntimeConfig, context: LaunchContext): Launc
   }
 }
 
-function planNamespaces(linux: LinuxConfig): NamespaceType[] {
-  const types = (linux.namespaces ?? []).map(({ type, path }, index) => {
+interface Namespaces {
+  namespaces: NamespaceType[]
+  joinNamespaces: NonNullable<LaunchSpec['joinNamespaces']>
+}
+
+function planNamespaces(linux: LinuxConfig): Namespaces {
+  const namespaces: NamespaceType[] = []
+  const joinNamespaces: Namespaces['joinNamespaces'] = {}
+  linux.namespaces?.forEach(({ type, path }, index) => {
     const pointer = `/linux/namespaces/${index}`
-    if (path !== undefined) throw unsupported(`${pointer}/path`, 'asks to join a namespace')
     const known = NAMESPACES.find((name) => name === type)
     if (known === undefined) throw unsupported(`${pointer}/type`, `is ${JSON.stringify(type)}`)
-    return known
+    // The root is changed in it: that must not be a namespace in which others are.
+    if (path && known === 'mount') throw unsupported(`${pointer}/path`, 'asks to join the mounts')
+    if (path) joinNamespaces[known] = path
+    else namespaces.push(known)
   })
   // Without these two the root could not be changed, or the container could not be ended as a whole.
   for (const needed of ['mount', 'pid'] as const) {
-    if (!types.includes(needed)) {
+    if (!namespaces.includes(needed) && joinNamespaces[needed] === undefined) {
       throw unsupported('/linux/namespaces', `has no ${needed} namespace`)
     }
   }
-  return types
+  return { namespaces, joinNamespaces }
 }
 
 function planIdMapping(
@@ -126,6 +139,7 @@ function planRoot(config: RuntimeConfig, context: LaunchContext): RootSpec {
 
 function planProcess(program: ProcessConfig, seccomp: Uint8Array | undefined): ProcessSpec {
   const { user, consoleSize } = program
+  const ambient = program.capabilities?.ambient ?? []
   const size =
     consoleSize === undefined
       ? DEFAULT_TERMINAL
@@ -140,29 +154,37 @@ function planProcess(program: ProcessConfig, seccomp: Uint8Array | undefined): P
     umask: user.umask ?? DEFAULT_UMASK,
     ...(program.terminal === true ? { terminal: size } : {}),
     capabilities: planCapabilities(program.capabilities ?? {}, user.uid),
+    ...(ambient.length === 0 ? {} : { ambientCapabilities: ambient }),
     noNewPrivileges: program.noNewPrivileges ?? false,
+    ...planAttributes(program),
     ...(seccomp === undefined ? {} : { seccomp }),
   }
 }
 
 /**
  * The helper knows two cases, and refuses the rest rather than approximate it: id 0 has the bounding
- * set as its effective and permitted sets, any other id has none of it.
+ * set as its effective and permitted sets, any other id has the ambient one. What is inheritable is
+ * what is ambient: more would be left to programs with file capabilities (CVE-2022-29162).
  */
 function planCapabilities(sets: CapabilitiesConfig, uid: number): string[] {
   const pointer = '/process/capabilities'
-  const { bounding = [], effective = [], permitted = [] } = sets
-  for (const name of ['inheritable', 'ambient'] as const) {
-    if ((sets[name]?.length ?? 0) > 0) throw unsupported(`${pointer}/${name}`, 'is not empty')
+  const { bounding = [], effective = [], permitted = [], inheritable = [], ambient = [] } = sets
+  if (!sameNames(inheritable, ambient)) {
+    throw unsupported(`${pointer}/inheritable`, 'differs from the ambient set')
   }
-  const expected = uid === 0 ? bounding : []
+  if (!ambient.every((name) => bounding.includes(name))) {
+    throw unsupported(`${pointer}/ambient`, 'has more than the bounding set')
+  }
+  const expected = uid === 0 ? bounding : ambient
   if (!sameNames(effective, expected)) throw unsupported(`${pointer}/effective`, differs(uid))
   if (!sameNames(permitted, expected)) throw unsupported(`${pointer}/permitted`, differs(uid))
   return bounding
 }
 
 function differs(uid: number): string {
-  return uid === 0 ? 'differs from the bounding set' : 'is not empty, for a user other than 0'
+  return uid === 0
+    ? 'differs from the bounding set'
+    : 'differs from the ambient set, for a user other than 0'
 }
 
 function sameNames(names: readonly string[], others: readonly string[]): boolean {

@@ -11,13 +11,26 @@ export interface RuntimeConfig {
   }
   process: ProcessConfig
   hostname?: string
+  domainname?: string
   mounts?: MountConfig[]
   linux?: LinuxConfig
   annotations?: Record<string, string>
 }
 
+/** What limits, ranks and labels the contained process. */
+export interface AttributesConfig {
+  /** 2^63 and more is no limit. */
+  rlimits?: { type: string; soft: number; hard: number }[]
+  oomScoreAdj?: number
+  ioPriority?: { class: string; priority: number }
+  /** Only the policy SCHED_OTHER, with a nice value. */
+  scheduler?: { policy: string; nice?: number }
+  apparmorProfile?: string
+  selinuxLabel?: string
+}
+
 /** The contained process, `process` of config.json. */
-export interface ProcessConfig {
+export interface ProcessConfig extends AttributesConfig {
   terminal?: boolean
   consoleSize?: { height: number; width: number }
   user: { uid: number; gid: number; umask?: number; additionalGids?: number[] }
@@ -53,6 +66,8 @@ export interface LinuxConfig {
   maskedPaths?: string[]
   readonlyPaths?: string[]
   rootfsPropagation?: string
+  /** Seconds and nanoseconds by clock: `monotonic`, `boottime`. */
+  timeOffsets?: Record<string, { secs: number; nanosecs?: number }>
 }
 
 /** One range of an id mapping. */

@@ -85,6 +85,28 @@ test('what cannot be started leaves nothing', async () => {
   expect(readdirSync(join(directory, 'containers'))).toEqual([])
 })
 
+test('limits, ranks and clocks of the config hold inside', async () => {
+  const script =
+    'ulimit -n; cat /proc/self/oom_score_adj /proc/uptime; cat /proc/sys/kernel/domainname'
+  const reservation = reserve('limited', sh(script), {}, (config) => {
+    config.domainname = 'example'
+    config.process.rlimits = [{ type: 'RLIMIT_NOFILE', soft: 50, hard: 60 }]
+    config.process.oomScoreAdj = 300
+    config.process.scheduler = { policy: 'SCHED_OTHER', nice: 3 }
+    config.linux?.namespaces?.push({ type: 'time' })
+    if (config.linux) config.linux.timeOffsets = { boottime: { secs: 1e9 } }
+  })
+  const container = await runtime.run(reservation, { idMapping, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { stdout } = container.stdio
+  const [files, score, uptime, domain] = (stdout === undefined ? '' : await text(stdout)).split(
+    '\n',
+  )
+  await container.wait()
+  await runtime.delete('limited')
+  expect([files, score, domain]).toEqual(['50', '300', 'example'])
+  expect(Number(uptime?.split(' ')[0])).toBeGreaterThan(1e9)
+})
+
 test('a bundle without config.json is an error with the path', async () => {
   const bundle = join(directory, 'nothing')
   const running = runtime.run(runtime.reserve({ id: 'none', bundle }), { stdio: ignored })

@@ -5,16 +5,9 @@ import { RuntimeError } from './errors.ts'
  * these would be weaker, or other, than its author believes, so each is refused unless it is empty.
  */
 const UNSUPPORTED = [
-  '/domainname',
   '/hooks',
-  '/process/apparmorProfile',
   '/process/commandLine',
   '/process/execCPUAffinity',
-  '/process/ioPriority',
-  '/process/oomScoreAdj',
-  '/process/rlimits',
-  '/process/scheduler',
-  '/process/selinuxLabel',
   '/linux/devices',
   '/linux/intelRdt',
   '/linux/mountLabel',
@@ -22,7 +15,6 @@ const UNSUPPORTED = [
   '/linux/personality',
   '/linux/seccomp',
   '/linux/sysctl',
-  '/linux/timeOffsets',
   '/windows',
   '/solaris',
   '/vm',
