@@ -42,6 +42,10 @@ export interface Binding {
   claim(pid: number): void
   /** 0 while the process has not ended. */
   reap(pid: number): number
+  pidfdOpen(pid: number): number
+  pidfdSendSignal(pidfd: number, signal: number): number
+  /** Another descriptor for the same process; -EBADF for what is no pidfd. */
+  pidfdCopy(pidfd: number): number
   /** A sealed copy in memory: one for the process, whatever the path. */
   seal(path: Uint8Array): number
   mknod(path: Uint8Array, mode: number, device: number): number

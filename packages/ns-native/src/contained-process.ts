@@ -95,7 +95,8 @@ export class ContainedProcess {
 
 const SIGNAL_MAX = 64
 
-function signalNumber(signal: NodeJS.Signals | number): number {
+/** What the kernel calls a signal; throws TypeError for what is none. */
+export function signalNumber(signal: NodeJS.Signals | number): number {
   const number = typeof signal === 'number' ? signal : constants.signals[signal]
   if (Number.isInteger(number) && number >= 1 && number <= SIGNAL_MAX) return number
   throw new TypeError(`expected a signal name or number but received ${JSON.stringify(signal)}`)

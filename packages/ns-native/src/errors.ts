@@ -14,6 +14,8 @@ export const NAMESPACE_ERROR_CODES = [
   'ERR_NS_EXEC',
   /** The container to be joined, attached to or told something has ended, or never was. */
   'ERR_NS_ENDED',
+  /** A descriptor of a process could not be opened, signalled or waited for. */
+  'ERR_NS_PIDFD',
   /** The launch was given up because its `AbortSignal` said so. */
   'ERR_NS_ABORTED',
   /** The monitor process was killed; the container dies with it and its exit status is unknown. */

@@ -73,6 +73,7 @@ export {
   type OverlayChangesOptions,
   overlayChanges,
 } from './overlay-changes/overlay-changes.ts'
+export { type PidFd, type PidFdWaitOptions, pidfd } from './pidfd.ts'
 export { type PlannedStep, plan } from './plan/plan.ts'
 export { type HostReport, type ProbeOptions, probe } from './probe/probe.ts'
 export type { RlimitType } from './rlimit-types.ts'

@@ -56,6 +56,18 @@ void Claim(const Napi::CallbackInfo& info) { cw_child_claim(Int(info[0])); }
 
 Napi::Value Reap(const Napi::CallbackInfo& info) { return Result(info, cw_reap(Int(info[0]))); }
 
+Napi::Value PidFdOpen(const Napi::CallbackInfo& info) {
+  return Result(info, cw_pidfd_open(Int(info[0])));
+}
+
+Napi::Value PidFdSendSignal(const Napi::CallbackInfo& info) {
+  return Result(info, cw_pidfd_send_signal(Int(info[0]), Int(info[1])));
+}
+
+Napi::Value PidFdCopy(const Napi::CallbackInfo& info) {
+  return Result(info, cw_pidfd_copy(Int(info[0])));
+}
+
 Napi::Value Seal(const Napi::CallbackInfo& info) { return Result(info, cw_seal(Bytes(info[0]))); }
 
 Napi::Value Mknod(const Napi::CallbackInfo& info) {
@@ -103,6 +115,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("receiveFd", Napi::Function::New<ReceiveFd>(env));
   exports.Set("claim", Napi::Function::New<Claim>(env));
   exports.Set("reap", Napi::Function::New<Reap>(env));
+  exports.Set("pidfdOpen", Napi::Function::New<PidFdOpen>(env));
+  exports.Set("pidfdSendSignal", Napi::Function::New<PidFdSendSignal>(env));
+  exports.Set("pidfdCopy", Napi::Function::New<PidFdCopy>(env));
   exports.Set("seal", Napi::Function::New<Seal>(env));
   exports.Set("mknod", Napi::Function::New<Mknod>(env));
   exports.Set("setxattr", Napi::Function::New<SetXattr>(env));

@@ -51,6 +51,11 @@ void cw_child_sweep(void);
 // Take the exit status of a helper that is ending: 0 while it has not ended yet.
 int cw_reap(int pid);
 
+// pidfd.c
+int cw_pidfd_open(int pid);
+int cw_pidfd_send_signal(int pidfd, int signal);
+int cw_pidfd_copy(int pidfd);
+
 // fs.c: what node:fs lacks.
 int cw_mknod(const char *path, uint32_t mode, uint32_t device);
 int cw_setxattr(const char *path, const char *name, const void *value, size_t size);
