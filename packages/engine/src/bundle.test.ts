@@ -70,6 +70,15 @@ test('no_new_privs is set where it costs nothing: with a single id', () => {
   expect(createBundle({ ...options, idMapping: identity }).process.noNewPrivileges).toBe(false)
 })
 
+test('root with a single id is played as one with all, nobody else is', () => {
+  const played = (changes: Partial<BundleOptions>) =>
+    createBundle({ ...options, ...changes }).annotations?.['org.cromwell.root-emulation']
+  const root = { uid: 0, gid: 0, additionalGids: [], home: '/root' }
+  expect(played({ user: root })).toBe('true')
+  expect(played({ user: root, idMapping: { ...single, kind: 'subid' } })).toBeUndefined()
+  expect(played({ user: { ...root, uid: 7 } })).toBeUndefined()
+})
+
 test('a user other than root has no capability in effect', () => {
   const user = { uid: 7, gid: 7, additionalGids: [8], home: '/' }
   const { capabilities, user: written } = createBundle({ ...options, user }).process

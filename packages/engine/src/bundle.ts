@@ -9,6 +9,7 @@ import {
   type MountConfig,
   OCI_VERSION,
   type ProcessConfig,
+  ROOT_EMULATION_ANNOTATION,
   type RuntimeConfig,
   SECCOMP_ANNOTATION,
 } from '@cromwell/runtime'
@@ -41,8 +42,8 @@ const BARRIER = ['nosuid', 'noexec', 'nodev']
 const WRITABLE_WHEN_READ_ONLY = ['/run', '/tmp', '/var/tmp']
 
 /**
- * The container's config.json. Valid for any OCI runtime; only the seccomp filter is asked for in
- * words of our own (SECCOMP_ANNOTATION).
+ * The container's config.json. Valid for any OCI runtime; only the seccomp filter, and the play
+ * of a root with one id, are asked for in words of our own (SECCOMP_ANNOTATION and its neighbour).
  */
 export function createBundle(options: BundleOptions): RuntimeConfig {
   return {
@@ -57,8 +58,17 @@ export function createBundle(options: BundleOptions): RuntimeConfig {
       ...byDepth([...options.etcFiles.map(etcMount), ...options.volumes.map(volumeMount)]),
     ],
     linux: linuxOf(options),
-    annotations: { ...options.annotations, [SECCOMP_ANNOTATION]: 'default' },
+    annotations: {
+      ...options.annotations,
+      [SECCOMP_ANNOTATION]: 'default',
+      ...(playsRoot(options) ? { [ROOT_EMULATION_ANNOTATION]: 'true' } : {}),
+    },
   }
+}
+
+/** Root with a single id could not even install a package; see rootEmulation of ns-native. */
+function playsRoot({ user, idMapping }: BundleOptions): boolean {
+  return idMapping.kind === 'single' && user.uid === 0
 }
 
 function processOf(options: BundleOptions): ProcessConfig {

@@ -19,6 +19,7 @@ export {
   type MountConfig,
   OCI_VERSION,
   type ProcessConfig,
+  ROOT_EMULATION_ANNOTATION,
   type RuntimeConfig,
   SECCOMP_ANNOTATION,
 } from './runtime-spec.ts'

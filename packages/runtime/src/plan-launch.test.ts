@@ -48,6 +48,15 @@ test('an overlay, a filter and what the monitor does come from the context', () 
   expect(spec.monitor).toBe(monitor)
 })
 
+test('a root of one id is played only where the bundle asks for it', () => {
+  const played = (rootEmulation?: boolean) =>
+    planLaunch(exampleConfig(), {
+      ...context,
+      ...(rootEmulation === undefined ? {} : { rootEmulation }),
+    }).process.rootEmulation
+  expect([played(true), played(false), played()]).toEqual([true, undefined, undefined])
+})
+
 test('a read-only root and an absolute root path are kept', () => {
   const config = vary((draft) => {
     draft.root = { path: '/srv/root', readonly: true }

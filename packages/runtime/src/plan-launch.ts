@@ -30,6 +30,8 @@ export interface LaunchContext {
   overlay?: OverlaySpec
   /** The compiled filter, when the bundle asks for one. */
   seccomp?: Uint8Array
+  /** The bundle asks for a root of one id to be taken for one with all. */
+  rootEmulation?: boolean
   monitor?: MonitorSpec
 }
 
@@ -57,7 +59,7 @@ export function planLaunch(config: RuntimeConfig, context: LaunchContext): Launc
     mounts: planMounts(config.mounts ?? []),
     maskedPaths: linux.maskedPaths ?? [],
     readonlyPaths: linux.readonlyPaths ?? [],
-    process: planProcess(config.process, context.seccomp),
+    process: planProcess(config.process, context),
     ...(context.monitor === undefined ? {} : { monitor: context.monitor }),
   }
 }
@@ -137,7 +139,10 @@ function planRoot(config: RuntimeConfig, context: LaunchContext): RootSpec {
   }
 }
 
-function planProcess(program: ProcessConfig, seccomp: Uint8Array | undefined): ProcessSpec {
+function planProcess(
+  program: ProcessConfig,
+  { seccomp, rootEmulation }: LaunchContext,
+): ProcessSpec {
   const { user, consoleSize } = program
   const ambient = program.capabilities?.ambient ?? []
   const size =
@@ -158,6 +163,7 @@ function planProcess(program: ProcessConfig, seccomp: Uint8Array | undefined): P
     noNewPrivileges: program.noNewPrivileges ?? false,
     ...planAttributes(program),
     ...(seccomp === undefined ? {} : { seccomp }),
+    ...(rootEmulation === true ? { rootEmulation } : {}),
   }
 }
 

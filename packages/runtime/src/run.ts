@@ -18,7 +18,11 @@ import { planLaunch } from './plan-launch.ts'
 import { discard } from './removal.ts'
 import type { Reservation } from './reservation.ts'
 import { RunningContainer } from './running-container.ts'
-import { type RuntimeConfig, SECCOMP_ANNOTATION } from './runtime-spec.ts'
+import {
+  ROOT_EMULATION_ANNOTATION,
+  type RuntimeConfig,
+  SECCOMP_ANNOTATION,
+} from './runtime-spec.ts'
 import { isErrno } from './small-file.ts'
 import { writeStateFile } from './state-file.ts'
 import { unsupported } from './unsupported.ts'
@@ -56,6 +60,7 @@ export async function start(
   const spec = planLaunch(config, {
     bundle: state.bundle,
     ...(seccomp === undefined ? {} : { seccomp }),
+    rootEmulation: asksForRootEmulation(config),
     ...(options.idMapping === undefined ? {} : { idMapping: options.idMapping }),
     ...(options.overlay === undefined ? {} : { overlay: options.overlay }),
     monitor: planMonitor(records, reservation, options),
@@ -92,6 +97,12 @@ function seccompFilter(config: RuntimeConfig): Uint8Array | undefined {
   if (name === undefined) return undefined
   if (name === 'default') return defaultSeccomp()
   throw unsupported(`/annotations/${SECCOMP_ANNOTATION}`, `is ${JSON.stringify(name)}`)
+}
+
+function asksForRootEmulation(config: RuntimeConfig): boolean {
+  const value = config.annotations?.[ROOT_EMULATION_ANNOTATION]
+  if (value === undefined || value === 'true') return value === 'true'
+  throw unsupported(`/annotations/${ROOT_EMULATION_ANNOTATION}`, `is ${JSON.stringify(value)}`)
 }
 
 /**

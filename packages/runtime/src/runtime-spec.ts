@@ -88,3 +88,10 @@ export const OCI_VERSION = '1.0.2'
  * `@cromwell/ns-native`. It stands in for `linux.seccomp`, whose profiles this runtime refuses.
  */
 export const SECCOMP_ANNOTATION = 'org.cromwell.seccomp'
+
+/**
+ * Annotation that asks, by `true`, for a root that has one id to be taken for one with all of them
+ * (`rootEmulation` of `@cromwell/ns-native`). A runtime that does not know it leaves that root as
+ * limited as the kernel makes it.
+ */
+export const ROOT_EMULATION_ANNOTATION = 'org.cromwell.root-emulation'

@@ -15,7 +15,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exampleConfig } from './example-config.test.fixture.ts'
 import { removeOwnTree } from './removal.ts'
 import { openRuntime, type Runtime } from './runtime.ts'
-import { type RuntimeConfig, SECCOMP_ANNOTATION } from './runtime-spec.ts'
+import {
+  ROOT_EMULATION_ANNOTATION,
+  type RuntimeConfig,
+  SECCOMP_ANNOTATION,
+} from './runtime-spec.ts'
 
 let directory: string
 let runtime: Runtime
@@ -113,6 +117,16 @@ test('a bundle without config.json is an error with the path', async () => {
   await expect(running).rejects.toMatchObject({
     code: 'ERR_RUNTIME_BUNDLE',
     path: join(bundle, 'config.json'),
+  })
+})
+
+test('an annotation that asks for root emulation in other words than true is refused', async () => {
+  const reservation = reserve('played', sh('true'), {}, (config) => {
+    config.annotations = { [ROOT_EMULATION_ANNOTATION]: 'yes' }
+  })
+  await expect(runtime.run(reservation, { idMapping, stdio: ignored })).rejects.toMatchObject({
+    code: 'ERR_RUNTIME_UNSUPPORTED',
+    pointer: `/annotations/${ROOT_EMULATION_ANNOTATION}`,
   })
 })
 

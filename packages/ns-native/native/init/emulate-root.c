@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "emulate-root.h"
 
+#include "identity.h"
 #include "procfs.h"
 #include "sys.h"
 
@@ -32,6 +33,8 @@ struct ids {
 };
 
 struct cw_credentials {
+    uint32_t keeps_capabilities; // PR_SET_KEEPCAPS
+    uint32_t kept_capabilities;  // when it left root behind
     struct ids uid;
     struct ids gid;
     uint32_t group_count;
@@ -129,12 +132,58 @@ static int get_groups(struct call *call) {
     return put(memory, call->notif->data.args[1], call->own.groups, size);
 }
 
-static bool is_root(const struct call *call) { return call->own.uid.effective == 0; }
+// Capabilities are the real ones: who has kept them may have given some up by capset(2).
+static bool really_has(const struct call *call, unsigned capability) {
+    char text[4096];
+    static const char name[] = "\nCapEff:\t";
+    long size = cw_proc_read(call->emulation->proc, (int)call->notif->pid, "status", text, sizeof text);
+    for (long i = 0; i + (long)sizeof name + 16 <= size; i++) {
+        if (memcmp(text + i, name, sizeof name - 1) != 0) continue;
+        char digit = text[i + (long)sizeof name - 1 + 15 - capability / 4];
+        unsigned value = (unsigned)(digit >= 'a' ? digit - 'a' + 10 : digit - '0');
+        return value >> capability % 4 & 1;
+    }
+    return false;
+}
+
+static bool may_change(const struct call *call, unsigned capability) {
+    if (call->own.uid.effective == 0) return true;
+    return call->own.kept_capabilities && really_has(call, capability);
+}
+
+static bool may_change_ids(const struct call *call, const struct ids *ids) {
+    return may_change(call, ids == &call->own.uid ? CAP_SETUID : CAP_SETGID);
+}
+
+static bool has_root(const struct ids *ids) {
+    return ids->real == 0 || ids->effective == 0 || ids->saved == 0;
+}
+
+// capabilities(7): what a change of user ids does to them.
+static int store_ids(struct call *call, const struct ids *changed, bool had_root) {
+    struct cw_credentials *own = &call->own;
+    if (changed == &own->uid && had_root && !has_root(changed))
+        own->kept_capabilities = own->keeps_capabilities;
+    if (has_root(&own->uid)) own->kept_capabilities = 0;
+    return store(call);
+}
+
+// PR_SET_KEEPCAPS, PR_GET_KEEPCAPS: of no meaning to the kernel here, as no real id ever changes.
+static int keep_capabilities(struct call *call) {
+    uint64_t value = call->notif->data.args[1];
+    if (arg(call, 0) == PR_GET_KEEPCAPS) {
+        call->value = call->own.keeps_capabilities;
+        return 0;
+    }
+    if (value > 1) return -EINVAL;
+    call->own.keeps_capabilities = (uint32_t)value;
+    return store(call);
+}
 
 // Read once and acted upon here, whatever becomes of it in the caller's memory afterwards.
 static int set_groups(struct call *call) {
     uint32_t count = arg(call, 0);
-    if (!is_root(call)) return -EPERM;
+    if (!may_change(call, CAP_SETGID)) return -EPERM;
     if (count > CW_GROUPS_MAX) return count > 65536 ? -EINVAL : -ENOMEM;
     CW_AUTO_FD memory = open_memory(call);
     if (memory < 0) return -EFAULT;
@@ -148,13 +197,14 @@ static int set_groups(struct call *call) {
 // The rules of setuid(2) and its kin; they are the same for users and groups.
 static int set_id(struct call *call, struct ids *ids) {
     uint32_t id = arg(call, 0);
+    bool had_root = has_root(ids);
     if (id == CW_NO_ID) return -EINVAL;
-    if (is_root(call))
+    if (may_change_ids(call, ids))
         ids->real = ids->saved = id;
     else if (id != ids->real && id != ids->saved)
         return -EPERM;
     ids->effective = ids->filesystem = id;
-    return store(call);
+    return store_ids(call, ids, had_root);
 }
 
 static bool is_one_of(const struct ids *ids, uint32_t id) {
@@ -165,7 +215,7 @@ static int set_real_and_effective(struct call *call, struct ids *ids) {
     struct ids old = *ids;
     uint32_t real = arg(call, 0);
     uint32_t effective = arg(call, 1);
-    bool root = is_root(call);
+    bool root = may_change_ids(call, ids);
     if (real != CW_NO_ID && real != old.real && real != old.effective && !root) return -EPERM;
     if (effective != CW_NO_ID && !is_one_of(&old, effective) && !root) return -EPERM;
     if (real != CW_NO_ID) ids->real = real;
@@ -173,13 +223,13 @@ static int set_real_and_effective(struct call *call, struct ids *ids) {
     if (real != CW_NO_ID || (effective != CW_NO_ID && effective != old.real))
         ids->saved = ids->effective;
     ids->filesystem = ids->effective;
-    return store(call);
+    return store_ids(call, ids, has_root(&old));
 }
 
 static int set_all(struct call *call, struct ids *ids) {
     uint32_t *to[] = {&ids->real, &ids->effective, &ids->saved};
     struct ids old = *ids;
-    bool root = is_root(call);
+    bool root = may_change_ids(call, ids);
     for (unsigned i = 0; i < 3; i++) {
         uint32_t id = arg(call, i);
         if (id == CW_NO_ID) continue;
@@ -187,7 +237,7 @@ static int set_all(struct call *call, struct ids *ids) {
         *to[i] = id;
     }
     ids->filesystem = ids->effective;
-    return store(call);
+    return store_ids(call, ids, has_root(&old));
 }
 
 // Never fails: the answer is the id that was.
@@ -195,7 +245,7 @@ static int set_filesystem(struct call *call, struct ids *ids) {
     uint32_t id = arg(call, 0);
     call->value = ids->filesystem;
     if (id == CW_NO_ID || id == ids->filesystem) return 0;
-    if (!is_root(call) && !is_one_of(ids, id)) return 0;
+    if (!may_change_ids(call, ids) && !is_one_of(ids, id)) return 0;
     ids->filesystem = id;
     return store(call);
 }
@@ -226,6 +276,7 @@ static int emulate(struct call *call) {
     case __NR_setresgid: return set_all(call, gid);
     case __NR_setfsuid: return set_filesystem(call, uid);
     case __NR_setfsgid: return set_filesystem(call, gid);
+    case __NR_prctl: return keep_capabilities(call);
     default: return 1;
     }
 }

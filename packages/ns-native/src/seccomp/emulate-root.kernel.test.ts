@@ -44,6 +44,17 @@ print(call('setgroups', 0, 0), call('setreuid', 0, 0), call('setuid', 1000))`)
   ])
 })
 
+test('who keeps capabilities when leaving root behind can still change groups, until they are dropped', async () => {
+  const lines = await python(`
+def prctl(*args): return libc.prctl(*[ctypes.c_ulong(arg) for arg in args])
+print(prctl(8, 1, 0, 0, 0), prctl(7, 0, 0, 0, 0), prctl(8, 2, 0, 0, 0))
+print(call('setresuid', 33, 33, 33), call('setresgid', 34, 34, 34), call('setresuid', 35, 35, 35))
+header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+none = (ctypes.c_uint32 * 6)(*[0] * 6)
+print(libc.capset(header, none), call('setgid', 5), call('setuid', 0), ids())`)
+  expect(lines).toEqual(['0 1 -1', '0 0 0', '0 EPERM EPERM ((35, 35, 35), (34, 34, 34), [])'])
+})
+
 test('the rules of setuid and its kin are those of the kernel', async () => {
   const script = `
 def fresh(*steps):

@@ -58,6 +58,8 @@ describe.each<SeccompArch>(['x64', 'arm64'])('on %s', (arch) => {
   })
 
   test('who one is and becomes is asked', () => {
+    for (const option of [7n, 8n]) expect(ask('prctl', option, 1n).action).toBe('SCMP_ACT_NOTIFY')
+    expect(ask('prctl', 38n, 1n).action).toBe(ALLOW)
     for (const name of 'setuid setresgid setgroups getuid geteuid getresuid getgroups'.split(' ')) {
       expect([name, ask(name).action]).toEqual([name, 'SCMP_ACT_NOTIFY'])
     }
@@ -77,7 +79,8 @@ describe.each<SeccompArch>(['x64', 'arm64'])('on %s', (arch) => {
   })
 
   test('all other calls are answered as before', () => {
-    const emulated = /^(l|f)?chown(at)?$|^mknod|^(get|set)(re|res|fs)?(e?[ug]id|groups)$|rlimit/
+    const emulated =
+      /^(l|f)?chown(at)?$|^mknod|^(get|set)(re|res|fs)?(e?[ug]id|groups)$|rlimit|^prctl$/
     for (const [name, number] of syscallNumbers(arch)) {
       if (emulated.test(name)) continue
       for (const args of [[], [0n, 0x5412n], [38n], [1n << 40n]]) {

@@ -27,6 +27,8 @@ const IDENTITY = `setuid setgid setreuid setregid setresuid setresgid setfsuid s
 /** Where the monitor remembers it. */
 const RLIMIT_LOCKS = 10
 
+const PR_GET_KEEPCAPS = 7
+const PR_SET_KEEPCAPS = 8
 const NO_ID = 0xffffffff
 const S_IFMT = 0o170000
 const S_IFCHR = 0o020000
@@ -88,6 +90,7 @@ function answersOf(arch: SeccompArch, ids: MappedIds): Map<number, Instruction[]
   for (const [name, mode] of Object.entries(MKNODS)) add(name, mknod(mode))
   for (const name of IDENTITY) add(name, [ASK])
   add('setrlimit', [low(0), unless(RLIMIT_LOCKS, 1), SUCCESS, ALLOW])
+  add('prctl', [low(0), unless(PR_GET_KEEPCAPS, 1), ASK, unless(PR_SET_KEEPCAPS, 1), ASK, ALLOW])
   add('prlimit64', prlimit())
   return answers
 }
