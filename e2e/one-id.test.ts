@@ -30,7 +30,8 @@ async function runScript(
   options: readonly string[] = [],
 ) {
   const layout = image === 'debian' ? DEBIAN : join(IMAGES, 'alpine')
-  requires(context, `${image}-image`, existsSync(layout), `there is none at ${layout}`)
+  const name = image === 'debian' ? 'debian-image' : 'images'
+  requires(context, name, existsSync(layout), `there is none at ${layout}`)
   requiresProgram(context, 'docker-registry')
   requiresProgram(context, 'skopeo')
   registry ??= await startDockerRegistry()
