@@ -4,9 +4,13 @@ import { constants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { ContainedProcess, type ExitStatus } from './contained-process.ts'
 import { NamespaceError, SetupError } from './errors.ts'
-import { exitStatus, withResolvers } from './launch.ts'
+import { exitStatus } from './exit-status.ts'
+import { withResolvers } from './launch.ts'
+import { LimitControl } from './limit-control.ts'
+import type { ExitReason } from './limits.ts'
 import { ContainerNetwork } from './network/container-network.ts'
 import { decodeEvent, MessageReader, type MonitorEvent } from './records.ts'
+import { NO_USAGE } from './usage.ts'
 
 /** Where a detached container's monitor is found, and which container that must be. */
 export interface AttachTarget {
@@ -43,6 +47,7 @@ class Attachment {
   readonly #reader = new MessageReader()
   readonly #found = withResolvers<ContainedProcess>()
   readonly #status = withResolvers<ExitStatus>()
+  readonly #limits = new LimitControl({}, true, undefined)
   #isFound = false
   #ended = false
 
@@ -76,7 +81,8 @@ class Attachment {
 
   #hear(event: MonitorEvent): void {
     if (event.type === 'attached') this.#find(event)
-    if (event.type === 'exited') this.#end(exitStatus(event))
+    if (this.#limits.hear(event)) return
+    if (event.type === 'exited') this.#end(exitStatus(event, this.#limits))
   }
 
   #find(event: Extract<MonitorEvent, { type: 'attached' }>): void {
@@ -96,6 +102,7 @@ class Attachment {
           unref: () => this.#socket.unref(),
         },
         network: new ContainerNetwork(undefined, () => {}),
+        limits: this.#limits,
         status: this.#status.promise,
         hasEnded: () => this.#ended,
       }),
@@ -104,6 +111,7 @@ class Attachment {
 
   #end(status: ExitStatus): void {
     this.#ended = true
+    this.#limits.end()
     this.#status.resolve(status)
     this.#socket.end()
   }
@@ -119,6 +127,7 @@ class Attachment {
 
   #fail(error: NamespaceError): void {
     this.#ended = true
+    this.#limits.end()
     this.#found.reject(error)
     this.#status.reject(error)
   }
@@ -155,6 +164,17 @@ function asEnded(error: Error & { code?: string; errno?: number }, path: string)
   })
 }
 
+// What the monitor writes down besides the status; native/init/exit-file.c
+const LIMIT_REASONS: readonly ExitReason[] = [
+  'wall',
+  'cpu',
+  'memory',
+  'pids',
+  'output',
+  'seccomp',
+  'parent-gone',
+]
+
 /**
  * How a container ended, as its monitor wrote it to `monitor.exitPath`; undefined as long as there
  * is no such file. What it used is not in there: zeros.
@@ -170,13 +190,16 @@ export function readExitFile(path: string): ExitStatus | undefined {
   const code = /^exit-code=(\d{1,3})$/m.exec(text)?.[1]
   const name = /^signal=(SIG[A-Z0-9]+)$/m.exec(text)?.[1]
   if (code === undefined && name === undefined) return undefined
-  const usage = { userMs: 0, systemMs: 0, maxRssBytes: 0 }
+  const why = /^reason=([a-z-]+)$/m.exec(text)?.[1]
+  const known = LIMIT_REASONS.find((reason) => reason === why)
+  const reason = known ?? (name === undefined ? 'exit' : 'signal')
+  const rest = { reason, usage: NO_USAGE, limits: {} }
   const number = /^SIG(\d+)$/.exec(name ?? '')?.[1]
-  if (number !== undefined) return { exitCode: 128 + Number(number), signal: null, usage }
+  if (number !== undefined) return { exitCode: 128 + Number(number), signal: null, ...rest }
   return {
     exitCode: code === undefined ? null : Number(code),
     // the monitor's names are those of signal(7), which NodeJS.Signals lists
     signal: name === undefined ? null : (name as NodeJS.Signals),
-    usage,
+    ...rest,
   }
 }

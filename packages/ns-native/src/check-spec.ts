@@ -1,4 +1,5 @@
 import { hostCgroupsIn } from './check-host-cgroups.ts'
+import { checkLimits } from './check-limits.ts'
 import { checkPrivilege } from './check-privilege.ts'
 import {
   check,
@@ -9,6 +10,7 @@ import {
   PATH_MAX_BYTES,
   show,
 } from './check-value.ts'
+
 import { CAPABILITIES } from './defaults.ts'
 import { MOUNT_KINDS } from './encode.ts'
 import type {
@@ -64,6 +66,7 @@ export function checkSpec(spec: LaunchSpec, joining = false): void {
   checkRootEmulation(spec, joining)
   checkMonitor(spec)
   checkNetwork(spec.network, namespaces)
+  checkLimits(spec)
 }
 
 function checkNetwork(network: NetworkSpec | undefined, namespaces: Set<string>): void {

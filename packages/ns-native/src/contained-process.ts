@@ -2,16 +2,22 @@ import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { encodeDetach, encodeResize, encodeSignal } from './encode.ts'
+import type { LimitControl } from './limit-control.ts'
+import type { EffectiveLimits, ExitReason } from './limits.ts'
 import type { MonitorConnection } from './monitor-connection.ts'
 import type { ContainerNetwork } from './network/container-network.ts'
+import type { Usage } from './usage.ts'
 
 /** How a contained process ended: exactly one of `exitCode` and `signal` is not null. */
 export interface ExitStatus {
   exitCode: number | null
   /** A real-time signal has no name in Node: it is told as exit code 128 + its number. */
   signal: NodeJS.Signals | null
-  /** Of everything that ran inside. */
-  usage: { userMs: number; systemMs: number; maxRssBytes: number }
+  reason: ExitReason
+  /** Of everything that ran inside; `maxRssBytes` is of the largest process. */
+  usage: Usage & { maxRssBytes: number }
+  /** What was in force, and who held it. */
+  limits: EffectiveLimits
 }
 
 /** What `launch` knows about the process that it started. */
@@ -21,6 +27,7 @@ export interface Started {
   pipes: readonly [Socket | undefined, Socket | undefined, Socket | undefined]
   connection: Pick<MonitorConnection, 'send' | 'ref' | 'unref'>
   network: ContainerNetwork
+  limits: LimitControl
   status: Promise<ExitStatus>
   hasEnded: () => boolean
 }
@@ -40,6 +47,8 @@ export class ContainedProcess {
   readonly stderr: Readable | undefined
   /** What of its network is in this process's hands. */
   readonly network: ContainerNetwork
+  /** What is in force, and who holds it. */
+  readonly limits: EffectiveLimits
   readonly #started: Started
 
   /** @internal */
@@ -48,6 +57,7 @@ export class ContainedProcess {
     this.pid = started.pid
     this.monitorPid = started.monitorPid
     this.network = started.network
+    this.limits = started.limits.effective
     ;[this.stdin, this.stdout, this.stderr] = started.pipes
   }
 
@@ -69,6 +79,24 @@ export class ContainedProcess {
     if (this.#started.hasEnded()) return false
     this.#started.connection.send(encodeSignal(number))
     return true
+  }
+
+  /** What it has used so far. Rejects when it has ended. */
+  usage(): Promise<Usage> {
+    return this.#started.limits.usage(this.#started.connection)
+  }
+
+  /**
+   * Stop everything inside where it is, all at once; resolves when all has stopped. Rejects with
+   * ERR_NS_UNSUPPORTED when it has no control group of its own.
+   */
+  async pause(): Promise<void> {
+    return this.#started.limits.freeze(this.#started.connection, true)
+  }
+
+  /** Let it go on after `pause`. */
+  async resume(): Promise<void> {
+    return this.#started.limits.freeze(this.#started.connection, false)
   }
 
   /** Tell the program's terminal its new size; it gets SIGWINCH. Nothing without a terminal. */

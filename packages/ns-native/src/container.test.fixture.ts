@@ -154,10 +154,12 @@ export async function collect(stream: ContainedProcess['stdout']): Promise<strin
 }
 
 /** Wait until something holds; fails the test after five seconds. */
-export async function eventually<T>(probe: () => T | undefined | false): Promise<T> {
+export async function eventually<T>(
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
   const end = Date.now() + 5000
   for (;;) {
-    const result = probe()
+    const result = await probe()
     if (result !== undefined && result !== false) return result
     if (Date.now() > end) throw new Error('it did not happen within five seconds')
     await new Promise((resolve) => setTimeout(resolve, 5))

@@ -48,12 +48,14 @@ export interface EncodeOptions {
   fds?: Readonly<Record<number, number>>
   /** This process answers system calls. */
   answers?: { timeoutMs: number } | undefined
+  /** As `encodeLimits` made them. */
+  limits?: readonly WireRecord[]
 }
 
 /** The configuration message for a spec that `checkSpec` has accepted. */
 export function encodeLaunch(
   spec: LaunchSpec,
-  { detached = false, fds = {}, answers }: EncodeOptions,
+  { detached = false, fds = {}, answers, limits = [] }: EncodeOptions,
   join?: JoinIdentity,
 ): Buffer {
   const { root, monitor, process } = spec
@@ -88,6 +90,7 @@ export function encodeLaunch(
     ...texts(RECORD.ATTACH_PATH, monitor?.attachPath),
     ...texts(RECORD.EXIT_PATH, monitor?.exitPath),
     ...texts(RECORD.REMOVE, ...(monitor?.removeOnExit ?? [])),
+    ...limits,
     ...(needsChannel(spec) ? [{ type: RECORD.CHANNEL, payload: Buffer.alloc(0) }] : []),
     ...(spec.network?.listen ?? []).map((address) => ({
       type: RECORD.LISTEN,

@@ -169,6 +169,9 @@ function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefi
 }
 
 const DESCRIPTIONS: Partial<Record<Step, string>> = {
+  limits: 'hold the limits',
+  cgroup: 'make the control group',
+  'cgroup.namespace': 'create a cgroup namespace',
   config: 'understand the launch configuration',
   monitor: 'start the monitor',
   log: 'open the log',

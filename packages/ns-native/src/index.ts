@@ -58,6 +58,16 @@ export type {
   TimeOffset,
   TmpfsRoot,
 } from './launch-spec.ts'
+export type {
+  CgroupSpec,
+  EffectiveLimit,
+  EffectiveLimits,
+  Enforcer,
+  ExitReason,
+  IoLimit,
+  LimitName,
+  Limits,
+} from './limits.ts'
 export { defaultMaskedPaths } from './masked-paths.ts'
 export { type NativeFs, nativeFs } from './native-fs.ts'
 export type { ConnectOptions, ContainerNetwork } from './network/container-network.ts'
@@ -114,7 +124,7 @@ export type { SyscallAnswer, SyscallHandler, SyscallRequest } from './seccomp/sy
 export { isSensitiveSocket, sensitiveSocketsBelow } from './sensitive-sockets.ts'
 export { AbortError } from './spawn/abort-error.ts'
 export type { EffectiveMount, EffectivePolicy } from './spawn/effective-policy.ts'
-export type { EndReason, RunResult, Usage } from './spawn/run-result.ts'
+export type { RunResult } from './spawn/run-result.ts'
 export {
   type ExecOptions,
   SandboxProcess,
@@ -126,3 +136,4 @@ export type { StdioOptions, StdioWord } from './spawn/stdio.ts'
 export { type MappedProcess, type SpawnMappedOptions, spawnMapped } from './spawn-mapped.ts'
 export { STEPS, type Step } from './steps.ts'
 export { type TerminalState, terminal } from './terminal.ts'
+export type { Usage, UsageFigure, UsageSource } from './usage.ts'

@@ -1,13 +1,7 @@
 import { checkSpec } from './check-spec.ts'
 import { ContainedProcess } from './contained-process.ts'
-import { encodeLaunch } from './encode.ts'
 import { PolicyError } from './errors.ts'
-import {
-  beginLaunch,
-  checkSyscallOptions,
-  type LaunchOptions,
-  type PendingLaunch,
-} from './launch.ts'
+import { beginLaunch, type LaunchOptions, type PendingLaunch } from './launch.ts'
 import type { LaunchSpec } from './launch-spec.ts'
 
 /**
@@ -46,9 +40,7 @@ export function startJoin(
 ): PendingLaunch {
   const whole = { ...spec, namespaces: [], mounts: [], maskedPaths: [], readonlyPaths: [] }
   checkSpec(whole, true)
-  const answers = checkSyscallOptions(whole, options)
-  const message = encodeLaunch(whole, { ...options, answers }, identify(target))
-  return beginLaunch(whole, options, message)
+  return beginLaunch(whole, options, identify(target))
 }
 
 function identify(target: JoinTarget) {

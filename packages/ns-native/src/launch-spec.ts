@@ -1,4 +1,5 @@
 import type { LandlockSpec } from './landlock-rights.ts'
+import type { CgroupSpec, LimitName, Limits } from './limits.ts'
 import type { RlimitType } from './rlimit-types.ts'
 
 /**
@@ -38,6 +39,12 @@ export interface LaunchSpec {
   monitor?: MonitorSpec
   /** Sockets inside that are served by this process; needs a `network` namespace. */
   network?: NetworkSpec
+  /** How much it may use. A limit that nothing here can hold is an error, unless `allowDegraded` names it. */
+  limits?: Limits
+  /** A control group of its own, even without a limit that needs one: to pause, to kill at once, to measure. */
+  cgroup?: CgroupSpec
+  /** What may hold less exactly than asked for, or not at all; what came of it is said in the effective limits. */
+  allowDegraded?: readonly LimitName[]
 }
 
 /** What of the container's network is in this process's hands. */

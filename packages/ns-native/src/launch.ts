@@ -2,13 +2,25 @@ import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { tryBinding } from './binding.ts'
+import { type Group, removeGroups } from './cgroup/groups.ts'
 import { checkFds, checkSpec } from './check-spec.ts'
 import { ContainedProcess, type ExitStatus } from './contained-process.ts'
-import { encodeLaunch, encodeSignal, encodeSyscallAnswer, needsChannel } from './encode.ts'
+import {
+  encodeLaunch,
+  encodeSignal,
+  encodeSyscallAnswer,
+  type JoinIdentity,
+  needsChannel,
+} from './encode.ts'
 import { NamespaceError, PolicyError } from './errors.ts'
+import { exitStatus } from './exit-status.ts'
 import { faultError } from './fault.ts'
 import { type Helper, type Pipe, type StdioTarget, startHelper } from './helper.ts'
 import type { LaunchSpec } from './launch-spec.ts'
+import { LimitControl } from './limit-control.ts'
+import { type LimitPlan, planLimits } from './limit-plan.ts'
+import { encodeLimits } from './limit-records.ts'
+import type { ExitReason } from './limits.ts'
 import { MonitorConnection } from './monitor-connection.ts'
 import { ContainerNetwork } from './network/container-network.ts'
 import type { DescriptorEvent, MonitorEvent } from './records.ts'
@@ -40,6 +52,8 @@ export interface LaunchOptions {
   onSyscall?: SyscallHandler
   /** How long it may take; 10,000 unless given. */
   syscallTimeoutMs?: number
+  /** A limit was met: it ends the program (wall, cpu, output), or killed or refused something inside (memory, pids). */
+  onLimit?: (limit: ExitReason) => void
   /** Another build of the helper, executed by this path. */
   helperPath?: string
   /** False: start the helper by `child_process`, as where the addon cannot be loaded. */
@@ -72,14 +86,13 @@ export interface PendingLaunch {
 /** The same as {@link launch}, for who wants the streams before the program runs. Throws what goes wrong until then. */
 export function startLaunch(spec: LaunchSpec, options: LaunchOptions): PendingLaunch {
   checkSpec(spec)
-  const answers = checkSyscallOptions(spec, options)
-  return beginLaunch(spec, options, encodeLaunch(spec, { ...options, answers }))
+  return beginLaunch(spec, options)
 }
 
 const SYSCALL_TIMEOUT_MS = 10_000
 
 /** What the monitor has to know about who answers calls. Throws ERR_NS_SPEC where that does not fit the filter. */
-export function checkSyscallOptions(
+function checkSyscallOptions(
   { process: program }: LaunchSpec,
   { onSyscall, syscallTimeoutMs = SYSCALL_TIMEOUT_MS }: LaunchOptions,
 ): { timeoutMs: number } | undefined {
@@ -104,14 +117,21 @@ function invalidSpec(pointer: string, why: string): PolicyError {
   return new PolicyError(`invalid launch spec: ${pointer}: ${why}`, { pointer }, 'ERR_NS_SPEC')
 }
 
-/** The part of it that comes after the spec has become a message. */
+/** The part of it that comes after the spec was found good; or a launch into the container `join`. */
 export function beginLaunch(
   spec: LaunchSpec,
   options: LaunchOptions,
-  message: Buffer,
+  join?: JoinIdentity,
 ): PendingLaunch {
   checkFds(options.fds ?? {})
   if (options.signal?.aborted) throw aborted(options.signal)
+  const answers = checkSyscallOptions(spec, options)
+  const plan = planLimits(spec)
+  const { groups } = plan
+  const encode = (made: readonly Group[]) =>
+    encodeLaunch(spec, { ...options, answers, limits: encodeLimits(plan.held, made) }, join)
+  // systemd can only be asked for a group once there is a process to put into it
+  const message = typeof groups === 'function' ? Buffer.alloc(0) : encode(groups)
   const terminalToRestore = saveTerminal(spec, options)
   const helper = startHelper(options.stdio, message, {
     path: options.helperPath,
@@ -119,7 +139,10 @@ export function beginLaunch(
     extras: Object.values(options.fds ?? {}),
     ...(options.addon === undefined ? {} : { addon: options.addon }),
   })
-  return new Launch(spec, options, helper, terminalToRestore).run(message.subarray(helper.sent))
+  const launched = new Launch(spec, options, helper, { terminal: terminalToRestore, plan })
+  return typeof groups === 'function'
+    ? launched.runOnce(groups(helper.pid), encode)
+    : launched.run(message.subarray(helper.sent))
 }
 
 /** One launch, from the helper's start to the container's end. */
@@ -133,6 +156,8 @@ class Launch implements PendingLaunch {
   readonly #started = withResolvers<ContainedProcess>()
   readonly #status = withResolvers<ExitStatus>()
   readonly #network: ContainerNetwork
+  readonly #limits: LimitControl
+  #groups: readonly Group[] = []
   #failure: NamespaceError | undefined
   #last: MonitorEvent | undefined
   #ended = false
@@ -141,13 +166,15 @@ class Launch implements PendingLaunch {
     spec: LaunchSpec,
     options: LaunchOptions,
     helper: Helper,
-    saved: SavedTerminal | undefined,
+    { terminal, plan }: { terminal: SavedTerminal | undefined; plan: LimitPlan },
   ) {
     this.#spec = spec
     this.#options = options
     this.#monitorPid = helper.pid
-    this.#terminal = saved
     this.#network = new ContainerNetwork(spec.network, (message) => this.#connection.send(message))
+    this.#terminal = terminal
+    this.#limits = new LimitControl(plan.effective, plan.hasGroup, options.onLimit)
+    if (typeof plan.groups !== 'function') this.#groups = plan.groups
     const [input, output, errors] = helper.pipes
     this.pipes = [openPipe(input, 'write'), openPipe(output, 'read'), openPipe(errors, 'read')]
     this.#connection = new MonitorConnection(helper, {
@@ -178,7 +205,25 @@ class Launch implements PendingLaunch {
     return this
   }
 
+  /** The same, with groups that are still to come. */
+  runOnce(
+    coming: Promise<readonly Group[]>,
+    encode: (groups: readonly Group[]) => Buffer,
+  ): PendingLaunch {
+    coming
+      .then((groups) => {
+        this.#groups = groups
+        this.#connection.send(encode(groups))
+      })
+      .catch((error: NamespaceError) => {
+        this.#failure = error
+        this.#connection.close()
+      })
+    return this.run(Buffer.alloc(0))
+  }
+
   #hear(event: MonitorEvent): void {
+    if (this.#limits.hear(event)) return
     if (event.type === 'descriptor') this.#take(event)
     else if (event.type === 'syscall') void this.#answer(event)
     else this.#last = event
@@ -192,6 +237,7 @@ class Launch implements PendingLaunch {
         pipes: this.pipes,
         connection: this.#connection,
         network: this.#network,
+        limits: this.#limits,
         status: this.#status.promise,
         hasEnded: () => this.#ended,
       }),
@@ -219,12 +265,15 @@ class Launch implements PendingLaunch {
     this.#close()
     // Heard of before it started: only from a monitor in trouble.
     this.#started.reject(this.#reason(undefined))
-    this.#status.resolve(exitStatus(event))
+    const status = exitStatus(event, this.#limits)
+    const aborted = status.reason === 'signal' && this.#options.signal?.aborted === true
+    this.#status.resolve(aborted ? { ...status, reason: 'abort' } : status)
   }
 
   #close(): void {
     this.#ended = true
     this.#network.close()
+    this.#limits.end()
     this.#options.signal?.removeEventListener('abort', this.abort)
   }
 
@@ -233,6 +282,7 @@ class Launch implements PendingLaunch {
     this.#close()
     const last = this.#last
     restoreTerminal(this.#terminal)
+    if (last?.type !== 'fault') removeGroups(this.#groups)
     const reason = error ?? this.#failure ?? this.#reason(last)
     // Only one of the two is still pending: the promise of launch, or that of wait.
     this.#started.reject(reason)
@@ -253,28 +303,6 @@ class Launch implements PendingLaunch {
       { hint: 'look for the out-of-memory killer, or for who sends SIGKILL' },
     )
   }
-}
-
-/** What the record says, in the words of this package. */
-export function exitStatus(event: Extract<MonitorEvent, { type: 'exited' }>): ExitStatus {
-  const signal = event.signal === 0 ? null : signalName(event.signal)
-  return {
-    exitCode: event.signal === 0 ? event.code : signal === null ? 128 + event.signal : null,
-    signal,
-    usage: {
-      userMs: event.userMicros / 1000,
-      systemMs: event.systemMicros / 1000,
-      maxRssBytes: event.maxRssBytes,
-    },
-  }
-}
-
-function signalName(number: number): NodeJS.Signals | null {
-  for (const [name, value] of Object.entries(constants.signals)) {
-    // the keys of os.constants.signals are exactly the members of NodeJS.Signals
-    if (value === number) return name as NodeJS.Signals
-  }
-  return null
 }
 
 function openPipe(fd: Pipe, direction: 'read' | 'write'): Socket | undefined {

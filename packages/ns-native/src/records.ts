@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 import { NamespaceError } from './errors.ts'
+import type { ExitReason } from './limits.ts'
 import type { SyscallEvent } from './seccomp/syscall-handler.ts'
+import { decodeUsage, type Usage } from './usage.ts'
 
 // The protocol between this package and `cromwell-init`; native/init/records.h explains it and is
 // the same list, a test holds the two together.
@@ -44,6 +46,8 @@ export const RECORD = {
   TEXT: 30,
   LANDLOCK: 31,
   ROOT_TMPFS: 32,
+  CGROUP: 38,
+  LIMITS: 39,
   CHANNEL: 44,
   LISTEN: 45,
   NOTIFY: 50,
@@ -62,6 +66,12 @@ export const RECORD = {
   EXITED: 98,
   SYSCALL: 109,
   ATTACHED: 114,
+  ASK_USAGE: 67,
+  FREEZE: 68,
+  USAGE: 99,
+  LIMIT: 100,
+  FROZEN: 101,
+  MIGRATED: 102,
   DESCRIPTOR: 104,
 } as const
 
@@ -161,6 +171,11 @@ export type MonitorEvent =
   | { type: 'attached'; pid: number; monitorPid: number; startTime: number }
   | SyscallEvent
   | DescriptorEvent
+  /** The answer to a question, or with token 0 the last word, with the reason for the end. */
+  | { type: 'usage'; token: number; reason: ExitReason | undefined; usage: Usage }
+  | { type: 'limit'; reason: ExitReason }
+  | { type: 'frozen'; frozen: boolean; errno: number }
+  | { type: 'migrated' }
 
 /** A descriptor was handed over, or could not be. */
 export interface DescriptorEvent {
@@ -216,6 +231,23 @@ export function decodeEvent(
     case RECORD.DESCRIPTOR:
       check(payload.length === 16, 'bad descriptor record')
       return decodeDescriptor(payload, receiveFd)
+    case RECORD.USAGE:
+      return decodeUsageRecord(payload)
+    case RECORD.LIMIT: {
+      check(payload.length === 4, 'bad limit record')
+      const reason = REASONS[payload.readUInt32LE(0)]
+      check(reason !== undefined, 'unknown limit')
+      return { type: 'limit', reason }
+    }
+    case RECORD.FROZEN:
+      check(payload.length === 8, 'bad frozen record')
+      return {
+        type: 'frozen',
+        frozen: payload.readUInt32LE(0) === 1,
+        errno: payload.readUInt32LE(4),
+      }
+    case RECORD.MIGRATED:
+      return { type: 'migrated' }
     default:
       throw malformed(`unexpected record type ${type}`)
   }
@@ -230,6 +262,29 @@ function decodeSyscall(payload: Buffer): SyscallEvent {
     number: payload.readInt32LE(16),
     args: Array.from({ length: 6 }, (_, index) => payload.readBigUInt64LE(24 + 8 * index)),
   }
+}
+
+// CW_REASON_* of records.h
+const REASONS: readonly (ExitReason | undefined)[] = [
+  undefined,
+  'exit',
+  'signal',
+  'wall',
+  'cpu',
+  'memory',
+  'pids',
+  'output',
+  'seccomp',
+  'parent-gone',
+]
+
+function decodeUsageRecord(payload: Buffer): MonitorEvent {
+  check(payload.length >= 16, 'bad usage record')
+  const token = payload.readUInt32LE(0)
+  const usage = decodeUsage(payload.subarray(16), Number(payload.readBigUInt64LE(8)), token === 0)
+  check(usage !== undefined, 'bad usage record')
+  const reason = REASONS[payload.readUInt32LE(4)]
+  return { type: 'usage', token, reason, usage }
 }
 
 function decodeDescriptor(payload: Buffer, receiveFd: () => number): DescriptorEvent {

@@ -72,7 +72,10 @@ static void obey(struct cw_monitor *m, int fd, short revents) {
     (void)revents;
     if (attachment == NULL) return;
     while ((taken = cw_command_read(fd, &attachment->commands, &command)) > 0)
-        if (is_for_all(&command)) cw_monitor_obey(m, &command);
+        if (is_for_all(&command))
+            cw_monitor_obey(m, &command);
+        else
+            cw_limits_obey(m, fd, &command);
     if (taken < 0) drop(m, attachment);
 }
 
@@ -145,6 +148,15 @@ void cw_attach_close(struct cw_monitor *m) {
 
 void cw_attach_exited(struct cw_monitor *m) {
     for (unsigned i = 0; i < CW_ATTACHMENTS_MAX; i++)
-        if (m->attach.attachments[i].fd >= 0)
+        if (m->attach.attachments[i].fd >= 0) {
+            cw_limits_tell(m, m->attach.attachments[i].fd);
             cw_send_exited(m->attach.attachments[i].fd, m->status, &m->usage);
+        }
+}
+
+void cw_attach_tell(const struct cw_monitor *m, uint16_t type, const void *payload, size_t size) {
+    cw_send_record(m->control, type, payload, size);
+    for (unsigned i = 0; i < CW_ATTACHMENTS_MAX; i++)
+        if (m->attach.attachments[i].fd >= 0)
+            cw_send_record(m->attach.attachments[i].fd, type, payload, size);
 }

@@ -32,6 +32,9 @@ void cw_attach_started(struct cw_monitor *m);
 // Nobody can come any more: what there is to know is in the exit file now.
 void cw_attach_close(struct cw_monitor *m);
 
+// Tell the launcher and everybody else something.
+void cw_attach_tell(const struct cw_monitor *m, uint16_t type, const void *payload, size_t size);
+
 // Tell everybody how it ended.
 void cw_attach_exited(struct cw_monitor *m);
 

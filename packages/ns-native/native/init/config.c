@@ -168,6 +168,28 @@ static int set_root_tmpfs(const struct record *record, struct cw_config *config)
     return 0;
 }
 
+static int add_cgroup(const struct record *record, struct cw_config *config) {
+    if (record->length < 8 + 2) return -EINVAL;
+    struct cw_group *group = &config->cgroups[config->cgroup_count++];
+    group->flags = u32_at(record->payload);
+    group->roles = u32_at(record->payload + 4);
+    group->fd = -1;
+    if (group->flags > 31 || group->roles > 511) return -EINVAL;
+    const uint8_t *texts = record->payload + 8;
+    size_t left = record->length - 8;
+    group->path = next_text(&texts, &left);
+    if (group->path == NULL || group->path[0] != '/') return -EINVAL;
+    group->writes = (const char *)texts;
+    for (; left > 0; group->write_count++) {
+        const char *file = next_text(&texts, &left);
+        // The file is one of the group's own.
+        for (const char *c = file; c != NULL && *c != '\0'; c++)
+            if (*c == '/') return -EINVAL;
+        if (file == NULL || file[0] == '\0' || next_text(&texts, &left) == NULL) return -EINVAL;
+    }
+    return 0;
+}
+
 static int set_process(const struct record *record, struct cw_config *config) {
     if (record->length != 16) return -EINVAL;
     config->uid = u32_at(record->payload);
@@ -297,6 +319,12 @@ static int decode(const struct record *r, struct cw_config *c) {
         return add_extra(r, c);
     case CW_RECORD_JOIN:
         return set_join(r, c);
+    case CW_RECORD_CGROUP:
+        return add_cgroup(r, c);
+    case CW_RECORD_LIMITS:
+        if (r->length != sizeof c->limits) return -EINVAL;
+        memcpy(&c->limits, r->payload, sizeof c->limits);
+        return 0;
     default:
         return r->flags & CW_FLAG_MUST_UNDERSTAND ? -EOPNOTSUPP : 0;
     }
@@ -317,8 +345,10 @@ static bool take_lists(struct arena *arena, struct cw_config *c, const uint32_t 
     if (landlock->rules == NULL) return false;
     c->listeners = take(arena, counts[CW_RECORD_LISTEN] * sizeof *c->listeners);
     c->extras = take(arena, counts[CW_RECORD_EXTRA] * sizeof *c->extras);
-    return c->extras != NULL && c->uids.ranges != NULL && c->gids.ranges != NULL && c->mounts != NULL &&
-           c->listeners != NULL &&
+    c->cgroups = take(arena, counts[CW_RECORD_CGROUP] * sizeof *c->cgroups);
+    return c->extras != NULL && c->uids.ranges != NULL && c->gids.ranges != NULL &&
+           c->mounts != NULL &&
+           c->listeners != NULL && c->cgroups != NULL &&
            take_strings(arena, &c->lower, counts[CW_RECORD_OVERLAY_LOWER]) &&
            take_strings(arena, &c->masked, counts[CW_RECORD_MASKED]) &&
            take_strings(arena, &c->readonly, counts[CW_RECORD_READONLY]) &&

@@ -54,6 +54,26 @@ struct cw_join {
     uint64_t start_time;
 };
 
+struct cw_group {
+    uint32_t flags; // CW_GROUP_*
+    uint32_t roles; // CW_ROLE_*
+    const char *path;
+    const char *writes; // file and value, one string after the other
+    uint32_t write_count;
+    int fd;    // the monitor's
+    bool made; // likewise
+};
+
+// What the monitor holds by itself, as it is on the wire; 0 is no limit.
+struct cw_limits {
+    uint64_t wall_ms;
+    uint64_t cpu_micros;
+    uint64_t output_bytes;
+    uint64_t memory_bytes; // sampled
+    uint64_t pids;         // sampled; init is not counted
+    uint64_t nproc;        // RLIMIT_NPROC
+};
+
 struct cw_config {
     uint32_t namespaces;
     uint32_t id_map_kind;
@@ -101,6 +121,9 @@ struct cw_config {
     struct cw_endpoint *listeners;
     uint32_t listener_count;
     struct cw_privilege privilege;
+    struct cw_group *cgroups;
+    uint32_t cgroup_count;
+    struct cw_limits limits;
 };
 
 // Whether the container's network is not the caller's.

@@ -17,24 +17,30 @@ static void add_signal(struct cw_text *text, unsigned signal) {
         cw_text_add_number(text, signal, 1);
 }
 
-static void describe(struct cw_text *text, int status) {
+static void describe(struct cw_text *text, int status, uint32_t reason) {
+    static const char *const reasons[] = {"",       "",        "",     "wall",        "cpu",
+                                          "memory", "pids",    "output", "seccomp", "parent-gone"};
     unsigned signal = (unsigned)status & 0x7f;
     cw_text_add(text, "exit-code=");
     if (signal == 0) cw_text_add_number(text, (uint64_t)(status >> 8 & 0xff), 1);
     cw_text_add(text, "\nsignal=");
     if (signal != 0) add_signal(text, signal);
+    if (reason < sizeof reasons / sizeof reasons[0] && reasons[reason][0] != '\0') {
+        cw_text_add(text, "\nreason=");
+        cw_text_add(text, reasons[reason]);
+    }
     cw_text_add(text, "\nfinished-at=");
     cw_text_add_time(text);
     cw_text_add(text, "\n");
 }
 
-int cw_exit_file_write(const char *path, int status) {
+int cw_exit_file_write(const char *path, int status, uint32_t reason) {
     char content[128];
     char temporary[300];
     const char *name = cw_last_component(path);
     struct cw_text text = CW_TEXT(content);
     struct cw_text temporary_name = CW_TEXT(temporary);
-    describe(&text, status);
+    describe(&text, status, reason);
     cw_text_add(&temporary_name, ".");
     cw_text_add(&temporary_name, name);
     cw_text_add(&temporary_name, ".tmp");

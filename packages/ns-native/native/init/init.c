@@ -190,6 +190,10 @@ static int set_up(const struct cw_config *config, int socket, int *slave, int *p
     if ((error = tie_to_monitor(socket, fault)) < 0) return error;
     if ((error = cw_new_keyring(config, fault)) < 0) return error;
     if ((error = limit_user_namespaces(config, *proc, fault)) < 0) return error;
+    if (config->cgroup_count > 0 && config->namespaces & CLONE_NEWCGROUP) {
+        cw_at(fault, CW_STEP_CGROUP_NAMESPACE, CW_NO_INDEX);
+        CW_TRY(fault, "unshare", sys_unshare(CLONE_NEWCGROUP));
+    }
     if ((error = name_host(config, fault)) < 0) return error;
     if (config->namespaces & CLONE_NEWNET && (error = loopback_up(fault)) < 0) return error;
     if ((error = listen_for_node(config, socket, fault)) < 0) return error;

@@ -57,7 +57,7 @@ static int clone_init(struct cw_monitor *m, int socket, unsigned long more) {
     cw_at(&m->fault, CW_STEP_CLONE, CW_NO_INDEX);
     // A time namespace has offsets first: init makes it.
     unsigned long flags = (m->config.namespaces & ~(uint32_t)CLONE_NEWTIME) | CLONE_PIDFD | CW_SIGCHLD;
-    m->pid = (int)CW_TRY(&m->fault, "clone", sys_clone(flags | more, &m->pidfd));
+    m->pid = (int)CW_TRY(&m->fault, "clone", cw_cgroup_clone(m, flags | more));
     if (m->pid == 0) cw_init(&m->config, socket, m->relay.given);
     return 0;
 }
@@ -86,10 +86,12 @@ static int prepare_init(struct cw_monitor *m) {
 }
 
 void cw_monitor_kill(struct cw_monitor *m) {
+    cw_cgroup_kill(m);
     if (m->pidfd >= 0) sys_pidfd_send_signal(m->pidfd, CW_SIGKILL);
 }
 
 static void send_signal(struct cw_monitor *m, int signal) {
+    m->limits.signalled = true;
     if (signal == CW_SIGKILL)
         cw_monitor_kill(m);
     else if (m->config.join.pid != 0)
@@ -126,12 +128,15 @@ static int start(struct cw_monitor *m) {
     if (error == 0 && !m->detached) cw_parent_watch(m);
     if (error == 0) error = cw_attach_open(m);
     if (error == 0) error = cw_relay_open(&m->relay, &m->config, &m->fault);
+    if (error == 0) error = cw_limits_open(m);
+    if (error == 0) error = cw_cgroup_open(m);
     if (error == 0) error = m->config.join.pid != 0 ? cw_join_start(m) : make_init(m);
     if (error < 0) return error;
     cw_relay_settle(&m->relay);
     cw_extras_close(&m->config);
     if (m->config.join.pid != 0) return 0;
     error = prepare_init(m);
+    if (error == 0) error = cw_cgroup_attach(m);
     if (error < 0) return error;
     cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
     CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));
@@ -145,7 +150,7 @@ static void lose_control(struct cw_monitor *m, int why) {
     // A worker thread of Node that ends closes its sockets, too. Before the start nobody would ever
     // know of the container.
     bool wanted = m->detached || (why == -EPIPE && cw_parent_lives(m));
-    if (!m->started || !wanted) cw_monitor_kill(m);
+    if (!m->started || !wanted) cw_limits_end(m, CW_REASON_PARENT_GONE);
 }
 
 void cw_monitor_obey(struct cw_monitor *m, const struct cw_command *command) {
@@ -173,6 +178,7 @@ void cw_monitor_obey(struct cw_monitor *m, const struct cw_command *command) {
         cw_broker_give_up(m, cw_command_u32(command, 0));
         break;
     default:
+        cw_limits_obey(m, m->control, command);
         break;
     }
 }
@@ -233,9 +239,11 @@ static bool hear_init(struct cw_monitor *m) {
         }
         m->started = true;
         cw_relay_start(&m->relay);
+        if (m->limits.migrated) cw_send_record(m->control, CW_RECORD_MIGRATED, NULL, 0);
         // Who never hears of the start cannot wait for the end either.
         if (m->control >= 0 && cw_send_started(m->control, m->pid) < 0) lose_control(m, -EIO);
         cw_attach_started(m);
+        cw_limits_start(m);
         break;
     case CW_PACKET_NOTIFY:
         cw_notify_listen(m, fds[0]);
@@ -272,6 +280,7 @@ static void reap_init(struct cw_monitor *m) {
     if (sys_wait4(m->pid, &status, WNOHANG | __WALL, &m->usage) != m->pid) return;
     if (!m->has_status) m->status = status;
     m->dead = true;
+    cw_limits_stop(m);
 }
 
 static unsigned poll_watches(struct cw_monitor *m, struct pollfd *polls) {
@@ -301,6 +310,7 @@ static void supervise(struct cw_monitor *m) {
         if (ready < 0) continue;
         serve_watches(m, polls + 1);
         cw_relay_pump(&m->relay, polls + count, streams);
+        cw_limits_look_at_output(m);
         if (!m->dead && polls[0].revents != 0) reap_init(m);
         // With a launcher that lives, a slow reader is waited for; silence never is.
         patience = m->dead && ready == 0 ? patience + 1 : 0;
@@ -345,12 +355,17 @@ static void end_init(struct cw_monitor *m) {
 static void finish(struct cw_monitor *m) {
     if (m->pid > 0 && !m->dead) end_init(m);
     cw_relay_close(&m->relay);
-    if (m->started && m->config.exit_path != NULL)
-        cw_exit_file_write(m->config.exit_path, m->status);
+    if (m->started) {
+        uint32_t reason = cw_limits_finish(m);
+        if (m->config.exit_path != NULL)
+            cw_exit_file_write(m->config.exit_path, m->status, reason);
+    }
+    cw_cgroup_remove(m);
     remove_directories(m);
     cw_attach_close(m);
     if (m->started) {
         cw_attach_exited(m);
+        cw_limits_tell(m, m->control);
         cw_send_exited(m->control, m->status, &m->usage);
         return;
     }
@@ -374,6 +389,7 @@ int cw_monitor(int control) {
     cw_attach_init(&m.attach);
     cw_notify_init(&m.notify);
     m.relay.terminal = -1;
+    m.limits.wall_timer = m.limits.sample_timer = m.limits.proc = -1;
     for (unsigned i = 0; i < CW_WATCHES_MAX; i++) m.watches[i].fd = -1;
     m.faulted = begin(&m) < 0 || start(&m) < 0;
     if (!m.faulted) {

@@ -7,6 +7,7 @@
 #include "attach.h"
 #include "config.h"
 #include "fault.h"
+#include "limits.h"
 #include "message.h"
 #include "notify.h"
 #include "relay.h"
@@ -34,6 +35,7 @@ struct cw_monitor {
     struct cw_attach attach;
     struct cw_commands commands;
     struct cw_watch watches[CW_WATCHES_MAX];
+    struct cw_limits_state limits;
     struct cw_fault fault;
     struct rusage usage;
     int control; // to Node; -1 once that is gone

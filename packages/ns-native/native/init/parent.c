@@ -7,7 +7,7 @@ static void parent_ended(struct cw_monitor *m, int fd, short revents) {
     (void)fd;
     (void)revents;
     cw_parent_forget(m);
-    cw_monitor_kill(m);
+    cw_limits_end(m, CW_REASON_PARENT_GONE);
 }
 
 // By the socket's peer, which is whoever made the pair: getppid(2) may be a tracer, or a reaper by

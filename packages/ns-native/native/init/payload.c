@@ -8,6 +8,7 @@
 #include "label.h"
 #include "landlock.h"
 #include "resources.h"
+#include "limits.h"
 #include "sys.h"
 
 #define CW_PATH_MAX 4096
@@ -196,6 +197,8 @@ int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline
     if (error == 0) error = cw_label_next_exec(config, proc, fault);
     if (error < 0) return error;
     prepare_stdio(config);
+    error = cw_limits_of_program(config, fault);
+    if (error < 0) return error;
 
     cw_at(fault, CW_STEP_CAPS_BOUNDING, CW_NO_INDEX);
     error = cw_caps_bound(config->capabilities, no_new_privileges && !own_users, fault);

@@ -58,6 +58,9 @@
                                       further program in that one */
 #define CW_RECORD_ATTACH_PATH 56   /* string */
 #define CW_RECORD_EXTRA 57         /* u32 number inside of the next descriptor from 5 on; repeated */
+#define CW_RECORD_CGROUP 38        /* u32 CW_GROUP_*, CW_ROLE_*; strings path, then file and value each:
+                                      a ? before the file: unless the kernel lacks it; repeated */
+#define CW_RECORD_LIMITS 39        /* struct cw_limits of config.h */
 #define CW_CONFIG_RECORDS 64       /* all of them are below this */
 
 // Node to monitor, afterwards.
@@ -68,6 +71,9 @@
 #define CW_RECORD_OPEN_CONNECTION 73 /* u32 id, endpoint */
 #define CW_RECORD_GIVE_UP 74         /* u32 id of a connection that is not there yet */
 #define CW_RECORD_SYSCALL_ANSWER 77  /* u64 id, i64 value, i32 errno or 0, u32 1 to let it go on */
+
+#define CW_RECORD_ASK_USAGE 67 /* u32 token that the answer will carry */
+#define CW_RECORD_FREEZE 68    /* u32 1 freeze, 0 thaw */
 
 // Monitor to Node.
 #define CW_RECORD_STARTED 96 /* u32 pid of init as the monitor sees it */
@@ -84,6 +90,61 @@
 
 #define CW_NOTIFY_NODE 1
 #define CW_NOTIFY_EMULATE_ROOT 2
+#define CW_RECORD_USAGE 99     /* u32 token, or 0 at the end; u32 CW_REASON_* at the end; u64 wall us;
+                                  u64 of each CW_FIGURE_*, u8 CW_SOURCE_* of each, padding to 8 */
+#define CW_RECORD_LIMIT 100    /* u32 CW_REASON_*: a limit was met */
+#define CW_RECORD_FROZEN 101   /* u32 1 frozen, 0 runs; u32 errno */
+#define CW_RECORD_MIGRATED 102 /* nothing: the program was not born into its group, but moved */
+
+// How a control group is used.
+#define CW_GROUP_MAKE 1   /* and removed at the end */
+#define CW_GROUP_INTO 2   /* version 2: init is cloned into it */
+#define CW_GROUP_ATTACH 4 /* version 1: init is put into it */
+#define CW_GROUP_SWEEP 8  /* what dead monitors left beside it is removed */
+#define CW_GROUP_KEEP 16  /* not removed at the end: the monitor itself is in it */
+// What it is asked for.
+#define CW_ROLE_V1 1
+#define CW_ROLE_MEMORY 2
+#define CW_ROLE_CPU 4
+#define CW_ROLE_PIDS 8
+#define CW_ROLE_IO 16
+#define CW_ROLE_KILL 32
+#define CW_ROLE_FREEZE 64
+#define CW_ROLE_OOM 128    /* version 1 counts kills where the processes are, not where the limit is */
+#define CW_ROLE_DENIED 256 /* likewise forks */
+
+#define CW_FIGURE_MEMORY_PEAK 0 /* bytes */
+#define CW_FIGURE_MEMORY_NOW 1
+#define CW_FIGURE_OOM_KILLS 2
+#define CW_FIGURE_PIDS_PEAK 3 /* threads */
+#define CW_FIGURE_PIDS_NOW 4
+#define CW_FIGURE_PIDS_DENIED 5
+#define CW_FIGURE_CPU_USER 6 /* microseconds */
+#define CW_FIGURE_CPU_SYSTEM 7
+#define CW_FIGURE_IO_READ 8 /* bytes */
+#define CW_FIGURE_IO_WRITE 9
+#define CW_FIGURE_OUTPUT 10
+#define CW_FIGURES 11
+#define CW_SOURCE_CGROUP2 1
+#define CW_SOURCE_CGROUP1 2
+#define CW_SOURCE_RUSAGE 3
+#define CW_SOURCE_SAMPLED 4
+#define CW_SOURCE_MONITOR 5
+
+#define CW_REASON_EXIT 1
+#define CW_REASON_SIGNAL 2
+#define CW_REASON_WALL 3
+#define CW_REASON_CPU 4
+#define CW_REASON_MEMORY 5
+#define CW_REASON_PIDS 6
+#define CW_REASON_OUTPUT 7
+#define CW_REASON_SECCOMP 8
+#define CW_REASON_PARENT_GONE 9
+
+#define CW_RUNS 0
+#define CW_FREEZES 1
+#define CW_FROZEN 2
+#define CW_THAWS 3
 
 #define CW_ID_MAP_IDENTITY 0
 #define CW_ID_MAP_SUBID 1

@@ -69,6 +69,7 @@ static int add_buffers(struct cw_relay *relay, struct cw_fault *fault) {
 int cw_relay_open(struct cw_relay *relay, const struct cw_config *config, struct cw_fault *fault) {
     static const char *const names[] = {"stdin", "stdout", "stderr"};
     memset(relay, 0, sizeof *relay);
+    relay->allowed = config->limits.output_bytes;
     relay->log = relay->master = relay->slave = relay->terminal = -1;
     for (int fd = 0; fd < 3; fd++) {
         relay->streams[fd].source = relay->streams[fd].sink = relay->given[fd] = -1;
@@ -85,7 +86,7 @@ int cw_relay_open(struct cw_relay *relay, const struct cw_config *config, struct
         int error = 0;
         if (config->terminal) {
             if (fd < 2) error = take_caller_end(&relay->streams[fd], fd, fault);
-        } else if (is_terminal(fd) || (fd > 0 && relay->log >= 0)) {
+        } else if (is_terminal(fd) || (fd > 0 && (relay->log >= 0 || relay->allowed != 0))) {
             error = connect_by_pipe(relay, fd, fault);
             any = true;
         }
@@ -181,6 +182,15 @@ static void end_of_source(struct cw_relay *relay, struct cw_stream *stream) {
     }
 }
 
+// How much of `size` bytes of output may be passed on.
+static long count_output(struct cw_relay *relay, long size) {
+    uint64_t before = relay->output;
+    relay->output += (uint64_t)size;
+    if (relay->allowed == 0 || relay->output <= relay->allowed) return size;
+    relay->exceeded = true;
+    return before < relay->allowed ? (long)(relay->allowed - before) : 0;
+}
+
 // Bytes read, 0 at the end, -EAGAIN.
 static long fill(struct cw_relay *relay, struct cw_stream *stream) {
     long size = sys_read(stream->source, stream->buffer, CW_BUFFER_SIZE);
@@ -189,9 +199,11 @@ static long fill(struct cw_relay *relay, struct cw_stream *stream) {
         end_of_source(relay, stream);
         return 0;
     }
-    stream->end = (uint32_t)size;
-    if (relay->log >= 0 && stream != &relay->streams[0])
-        cw_log_write(relay->log, stream->name, stream->buffer, (size_t)size);
+    bool output = stream != &relay->streams[0];
+    long passed = output ? count_output(relay, size) : size;
+    stream->end = (uint32_t)passed;
+    if (relay->log >= 0 && output && passed > 0)
+        cw_log_write(relay->log, stream->name, stream->buffer, (size_t)passed);
     if (stream->sink < 0) stream->end = 0;
     return size;
 }

@@ -24,6 +24,9 @@ struct cw_relay {
     struct cw_stream streams[3]; // as stdin, stdout, stderr
     int given[3];                // what the container gets instead of 0-2; -1: those themselves
     int log;
+    uint64_t output;  // bytes that the container wrote
+    uint64_t allowed; // of those; 0: any number
+    bool exceeded;
     int master;
     int slave; // held open so that reading the master ends with the container, not before
     int terminal; // the caller's, while it is raw; else -1

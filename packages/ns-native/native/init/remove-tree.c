@@ -8,14 +8,6 @@
 // Directories held open at once; what lies deeper is first moved up to the top.
 #define CW_DEPTH_MAX 16
 
-struct entry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
-
 struct removal {
     int top;          // the directory that is being emptied
     uint64_t counter; // for names of what is moved up
@@ -44,7 +36,7 @@ static int move_up(struct removal *removal, int parent, const char *name) {
     return error == -EEXIST || error == -ENOTEMPTY ? move_up(removal, parent, name) : error;
 }
 
-static int remove_one(struct removal *removal, int parent, const struct entry *entry, int depth) {
+static int remove_one(struct removal *removal, int parent, const struct cw_entry *entry, int depth) {
     int error = (int)sys_unlinkat(parent, entry->name, 0);
     if (error == 0) removal->progress = true;
     if (error != -EISDIR && error != -EPERM) return error == -ENOENT ? 0 : error;
@@ -68,7 +60,7 @@ static int empty_directory(struct removal *removal, int directory, int depth) {
     long size;
     while ((size = sys_getdents64(directory, buffer, sizeof buffer)) > 0) {
         for (long at = 0; at < size;) {
-            const struct entry *entry = (const struct entry *)(const void *)(buffer + at);
+            const struct cw_entry *entry = (const struct cw_entry *)(const void *)(buffer + at);
             at += entry->size;
             if (is_dot(entry->name)) continue;
             int error = remove_one(removal, directory, entry, depth);

@@ -13,6 +13,8 @@
     X(ATTACH, "attach")                                                                           \
     X(JOIN, "join")                                                                               \
     X(NS_JOIN, "ns.join")                                                                         \
+    X(LIMITS, "limits")                                                                           \
+    X(CGROUP, "cgroup")                                                                           \
     X(CLONE, "clone")                                                                             \
     X(PROCFS, "procfs")                                                                           \
     X(IDMAP_SETGROUPS, "idmap.setgroups")                                                         \
@@ -28,6 +30,7 @@
     X(PDEATHSIG, "pdeathsig")                                                                     \
     X(KEYRING, "keyring")                                                                         \
     X(USERNS_LIMIT, "userns.limit")                                                               \
+    X(CGROUP_NAMESPACE, "cgroup.namespace")                                                        \
     X(HOSTNAME, "hostname")                                                                       \
     X(DOMAINNAME, "domainname")                                                                   \
     X(NET_LO, "net.lo")                                                                           \

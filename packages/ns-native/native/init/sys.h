@@ -62,6 +62,7 @@
 #define CW_CLOCK_REALTIME 0
 #define CW_CLOCK_MONOTONIC 1
 #define CW_MNT_DETACH 2
+#define CW_RLIMIT_NPROC 6
 #define CW_PIPEFS_MAGIC 0x50495045
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -225,6 +226,17 @@ static inline long sys_epoll_poll(int epoll, struct epoll_event *events, int cou
     return CW_CALL6(epoll_pwait, epoll, events, count, 0, NULL, 8);
 }
 
+
+// What getdents64 fills its buffer with.
+struct cw_entry {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+#define CW_DT_DIR 4
+
 // Memory
 static inline long sys_map(size_t size) {
     return CW_CALL6(mmap, 0, size, CW_PROT_READ_WRITE, CW_MAP_PRIVATE_ANONYMOUS, -1, 0);
@@ -270,6 +282,9 @@ static inline long sys_clone(unsigned long flags, int *pidfd) {
 #else
     return CW_CALL5(clone, flags, 0, pidfd, 0, 0); // flags, stack, parent_tid, tls, child_tid
 #endif
+}
+static inline long sys_clone3(struct clone_args *arguments) {
+    return CW_CALL2(clone3, arguments, sizeof *arguments);
 }
 static inline long sys_execve(const char *path, const char *const *argv, const char *const *envp) {
     return CW_CALL3(execve, path, argv, envp);

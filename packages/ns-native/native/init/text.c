@@ -58,6 +58,25 @@ void cw_text_add_time(struct cw_text *text) {
     cw_text_add(text, "Z");
 }
 
+uint64_t cw_text_number(const char *text) {
+    uint64_t number = 0;
+    while (*text == ' ' || *text == '\t') text++;
+    for (; *text >= '0' && *text <= '9'; text++) number = number * 10 + (uint64_t)(*text - '0');
+    return number;
+}
+
+uint64_t cw_text_sum(const char *text, const char *key) {
+    size_t size = strlen(key);
+    uint64_t sum = 0;
+    if (size == 0) return cw_text_number(text);
+    for (bool at_word = true; *text != '\0'; at_word = *text == ' ' || *text == '\n', text++) {
+        size_t same = 0;
+        while (same < size && text[same] == key[same]) same++;
+        if (at_word && same == size) sum += cw_text_number(text + size);
+    }
+    return sum;
+}
+
 bool cw_same(const char *a, const char *b) {
     size_t size = strlen(a);
     return size == strlen(b) && memcmp(a, b, size) == 0;

@@ -29,6 +29,11 @@ void cw_text_add_number(struct cw_text *text, uint64_t number, unsigned digits);
 // RFC 3339, UTC, nanoseconds.
 void cw_text_add_time(struct cw_text *text);
 
+// The number that a text begins with, spaces and tabs aside.
+uint64_t cw_text_number(const char *text);
+// The sum of the numbers after each word `key`; with an empty one, the number at the start.
+uint64_t cw_text_sum(const char *text, const char *key);
+
 bool cw_same(const char *a, const char *b);
 // The part after the last slash.
 const char *cw_last_component(const char *path);

@@ -362,7 +362,7 @@ test('run takes input, and gives output, status and the policy that was in force
     stdout: 'in',
     stderr: 'wrong\n',
     truncated: false,
-    usage: { source: 'rusage' },
+    usage: { source: { userMs: 'rusage' } },
     policy: {
       ids: 'single',
       network: 'none',

@@ -23,6 +23,9 @@ const SPEC_OPTIONS: Record<SpecOption, true> = {
   readonlyPaths: true,
   monitor: true,
   network: true,
+  limits: true,
+  cgroup: true,
+  allowDegraded: true,
 }
 
 /** Options that are fields of its process as they are. */

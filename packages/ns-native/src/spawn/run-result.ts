@@ -1,4 +1,6 @@
 import type { ExitStatus } from '../contained-process.ts'
+import type { EffectiveLimits, ExitReason } from '../limits.ts'
+import type { Usage } from '../usage.ts'
 import type { EffectivePolicy } from './effective-policy.ts'
 
 /** How a program ended, what it used, and under which policy. */
@@ -8,30 +10,18 @@ export interface RunResult {
   exitCode: number | null
   signal: NodeJS.Signals | null
   /** Why it ended. */
-  reason: EndReason
+  reason: ExitReason
   /** What it printed, where that was collected (as `run` does); else empty. */
   stdout: string
   stderr: string
   /** It printed more than was collected. */
   truncated: boolean
+  /** Of everything that ran inside. */
   usage: Usage
+  /** The limits that were in force, and who held them. */
+  limits: EffectiveLimits
   /** What was really enforced. */
   policy: EffectivePolicy
-}
-
-/** `exit` and `signal`: by itself, or by somebody's signal; `abort`: by its `AbortSignal`. */
-export type EndReason = 'exit' | 'signal' | 'abort'
-
-/** Of everything that ran inside. */
-export interface Usage {
-  /** From the program's start to its end. */
-  wallMs: number
-  cpuUserMs: number
-  cpuSystemMs: number
-  /** Of the largest process. */
-  peakMemoryBytes: number
-  /** Where the figures come from: `rusage` counts processes that were waited for. */
-  source: 'rusage'
 }
 
 /** Where the output that a result quotes comes from. */
@@ -46,20 +36,15 @@ export function runResult(
   facts: { aborted: boolean; wallMs: number; collected: Collected; policy: EffectivePolicy },
 ): RunResult {
   const { exitCode, signal, usage } = status
-  const reason = facts.aborted ? 'abort' : signal === null ? 'exit' : 'signal'
+  const reason = facts.aborted ? 'abort' : status.reason
   return {
     ok: exitCode === 0 && reason === 'exit',
     exitCode,
     signal,
     reason,
     ...facts.collected,
-    usage: {
-      wallMs: facts.wallMs,
-      cpuUserMs: usage.userMs,
-      cpuSystemMs: usage.systemMs,
-      peakMemoryBytes: usage.maxRssBytes,
-      source: 'rusage',
-    },
+    usage: { ...usage, wallMs: facts.wallMs },
+    limits: status.limits,
     policy: facts.policy,
   }
 }

@@ -7,6 +7,7 @@ import type { PendingLaunch } from '../launch.ts'
 import type { LaunchSpec } from '../launch-spec.ts'
 import type { ContainerNetwork } from '../network/container-network.ts'
 import type { Publication, PublishOptions } from '../network/publication.ts'
+import { NO_USAGE } from '../usage.ts'
 import { AbortError } from './abort-error.ts'
 import { Collector } from './collector.ts'
 import { Deferred } from './deferred.ts'
@@ -301,5 +302,7 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
 const KILLED_EARLY: ExitStatus = {
   exitCode: null,
   signal: 'SIGKILL',
-  usage: { userMs: 0, systemMs: 0, maxRssBytes: 0 },
+  reason: 'signal',
+  usage: NO_USAGE,
+  limits: {},
 }
