@@ -1,4 +1,13 @@
 export { type AttachTarget, attach, readExitFile } from './attach.ts'
+export { Cgroup, type CgroupSupport, cgroup } from './cgroup/cgroup.ts'
+export type { Controller } from './cgroup/place.ts'
+export {
+  type CgroupStats,
+  parseCgroupStats,
+  parseFlatKeyed,
+  parseNestedKeyed,
+  type StatFiles,
+} from './cgroup/stats.ts'
 export { ContainedProcess, type ExitStatus } from './contained-process.ts'
 export {
   CAPABILITIES,

@@ -128,8 +128,11 @@ export function beginLaunch(
   const answers = checkSyscallOptions(spec, options)
   const plan = planLimits(spec)
   const { groups } = plan
+  const { affinity = spec.process.affinity } = plan
+  const limited =
+    affinity === undefined ? spec : { ...spec, process: { ...spec.process, affinity } }
   const encode = (made: readonly Group[]) =>
-    encodeLaunch(spec, { ...options, answers, limits: encodeLimits(plan.held, made) }, join)
+    encodeLaunch(limited, { ...options, answers, limits: encodeLimits(plan.held, made) }, join)
   // systemd can only be asked for a group once there is a process to put into it
   const message = typeof groups === 'function' ? Buffer.alloc(0) : encode(groups)
   const terminalToRestore = saveTerminal(spec, options)

@@ -6,6 +6,7 @@ import { startScope } from './cgroup/systemd-scope.ts'
 import { PolicyError, UnsupportedError } from './errors.ts'
 import type { LaunchSpec } from './launch-spec.ts'
 import type { EffectiveLimit, EffectiveLimits, Enforcer, LimitName, Limits } from './limits.ts'
+import { allowedProcessors } from './processors.ts'
 
 /** What the monitor holds itself; the fields of `struct cw_limits`, 0 is no limit. */
 export interface HeldLimits {
@@ -21,6 +22,8 @@ export interface HeldLimits {
 export interface LimitPlan {
   effective: EffectiveLimits
   held: HeldLimits
+  /** The processors to run on, where that is how their number is limited. */
+  affinity?: readonly number[]
   /** There is a group, so it can be paused. */
   hasGroup: boolean
   /** The groups; from systemd they come only once there is a monitor to put into its scope. */
@@ -156,7 +159,7 @@ function withoutGroup(name: GroupLimit, spec: LaunchSpec, plan: LimitPlan): Effe
         ...swapNote(spec),
       }
     case 'cpus':
-      return byAffinity(spec)
+      return byAffinity(spec, plan)
     case 'pids':
       return byRlimit(spec, plan)
     case 'io':
@@ -175,9 +178,17 @@ function swapNote(spec: LaunchSpec): { note?: string } {
   return tmpfs ? { note: 'files on a tmpfs count by the size of their mounts only' } : {}
 }
 
-function byAffinity(spec: LaunchSpec): EffectiveLimit {
-  const why = 'a share of processor time cannot be had without a cgroup'
-  return degraded('cpus', spec, { enforcedBy: null, degraded: true, note: why }, why)
+function byAffinity(spec: LaunchSpec, plan: LimitPlan): EffectiveLimit {
+  const cpus = spec.limits?.cpus ?? 0
+  const all = spec.process.affinity ?? allowedProcessors()
+  const count = Math.min(Math.ceil(cpus), all.length)
+  // not all containers on the first ones
+  const first = Math.floor(Math.random() * all.length)
+  plan.affinity = [...all.slice(first), ...all.slice(0, first)].slice(0, count)
+  const effective: EffectiveLimit = { enforcedBy: 'affinity', limit: cpus }
+  if (Number.isInteger(cpus)) return effective
+  const why = 'a part of a processor cannot be had without a cgroup'
+  return degraded('cpus', spec, { ...effective, limit: count, degraded: true, note: why }, why)
 }
 
 /**

@@ -17,9 +17,24 @@ export function currentFacts(): PlaceFacts {
   }
 }
 
-// Set by systemd on the groups that it gives away: the first since 251, the second visible to root.
+const delegated = new Set<string>()
+
+/** A group was found to be this user's, and its controllers are handed down: said to other processes, too. */
+export function markDelegated(directory: string): void {
+  delegated.add(directory)
+  try {
+    nativeFs.setxattr(directory, MARKS[0], Buffer.from('1'))
+  } catch {
+    // no extended attributes here
+  }
+}
+
+// Set by systemd on the groups that it gives away: the first since 251, where it may, the second visible to root.
+const MARKS = ['user.delegate', 'trusted.delegate'] as const
+
 function isDelegated(directory: string): boolean {
-  return ['user.delegate', 'trusted.delegate'].some((name) => {
+  if (delegated.has(directory)) return true
+  return MARKS.some((name) => {
     try {
       return nativeFs.getxattr(directory, name)?.toString() === '1'
     } catch {

@@ -77,8 +77,9 @@ export function parseGroups(selfCgroup: string): Map<string, string> {
 // A mount may show a part of the hierarchy only, and the group may be outside of it.
 function directoryOf(mountPoint: string, root: string, path: string | undefined) {
   if (path === undefined || path.split('/').includes('..')) return undefined
+  if (path === root) return mountPoint
   if (root === '/') return join(mountPoint, path)
-  if (path !== root && !path.startsWith(`${root}/`)) return undefined
+  if (!path.startsWith(`${root}/`)) return undefined
   return join(mountPoint, path.slice(root.length))
 }
 
