@@ -68,7 +68,7 @@ test('systemd is asked where nothing was given, and where it has more', () => {
     'user@1000.service': { has: 'cpu memory pids\n' },
     mine: { has: 'pids\n' },
   })
-  const manager = { socket: '/run/user/1000/bus', bus: true, group: 'user@1000.service' }
+  const manager = { sockets: [], group: 'user@1000.service' }
   const kinds = (needed: Parameters<typeof findPlaces>[0]) =>
     findPlaces(needed, facts(root, 'mine', { manager })).map(({ kind }) => kind)
   expect(kinds(['pids'])).toEqual(['cgroup2', 'systemd'])

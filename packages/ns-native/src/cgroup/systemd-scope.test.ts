@@ -74,7 +74,7 @@ test.each<[string, (socket: Socket) => void]>([
   ['not little endian', (socket) => socket.write(`OK 1\r\n${'B'.repeat(40)}`)],
 ])('a bus that answers otherwise: %s', async (why, serve) => {
   const socket = await fakeBus(serve)
-  const manager = { socket, bus: true, group: '' }
+  const manager = { sockets: [{ path: socket, bus: true }], group: '' }
   await expect(startScope(manager, process.pid)).rejects.toMatchObject({
     code: 'ERR_NS_SETUP',
     step: 'cgroup',

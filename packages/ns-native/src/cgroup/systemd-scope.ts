@@ -5,10 +5,8 @@ import { parseGroups } from './layout.ts'
 
 /** A systemd that this process may ask for a scope: the user's own, or for root the system's. */
 export interface SystemdManager {
-  /** A unix socket. */
-  socket: string
-  /** A D-Bus daemon listens there, and not systemd itself. */
-  bus: boolean
+  /** Unix sockets, best first; `bus`: a D-Bus daemon listens there, and not systemd itself. */
+  sockets: readonly { path: string; bus: boolean }[]
   /** The manager's own group, below the mount point. */
   group: string
 }
@@ -19,10 +17,12 @@ export function findManager(uid = process.getuid?.() ?? -1): SystemdManager | un
   const group = uid === 0 ? '' : `user.slice/user-${uid}.slice/user@${uid}.service`
   const runtime = uid === 0 ? '/run' : `/run/user/${uid}`
   const bus = uid === 0 ? '/run/dbus/system_bus_socket' : `${runtime}/bus`
-  if (existsSync(bus)) return { socket: bus, bus: true, group }
   // without a bus (Debian without dbus-user-session) systemd still listens itself
-  const direct = `${runtime}/systemd/private`
-  return existsSync(direct) ? { socket: direct, bus: false, group } : undefined
+  const sockets = [
+    { path: bus, bus: true },
+    { path: `${runtime}/systemd/private`, bus: false },
+  ].filter(({ path }) => existsSync(path))
+  return sockets.length === 0 ? undefined : { sockets, group }
 }
 
 const BUS = {
@@ -74,16 +74,20 @@ export function scopeCalls(name: string, pid: number, bus: boolean): DbusCall[] 
  */
 export async function startScope(manager: SystemdManager, pid: number): Promise<string> {
   const name = `cromwell-${pid}-${Date.now().toString(36)}.scope`
-  const calls = scopeCalls(name, pid, manager.bus)
-  try {
-    await converse(manager.socket, calls, scopeListener(calls.length))
-  } catch (error) {
-    throw new SetupError(`cannot get a scope from systemd: ${reason(error)}`, {
-      step: 'cgroup',
-      path: manager.socket,
-      hint: 'see journalctl --user for why, or allow the limits to be held otherwise',
-      cause: error,
-    })
+  for (const [index, { path, bus }] of manager.sockets.entries()) {
+    const calls = scopeCalls(name, pid, bus)
+    try {
+      await converse(path, calls, scopeListener(calls.length))
+      break
+    } catch (error) {
+      if (nobodyListens(error) && index + 1 < manager.sockets.length) continue
+      throw new SetupError(`cannot get a scope from systemd: ${reason(error)}`, {
+        step: 'cgroup',
+        path,
+        hint: 'see journalctl (with --user, for a user) for why',
+        cause: error,
+      })
+    }
   }
   const group = parseGroups(readFileSync(`/proc/${pid}/cgroup`, 'utf8')).get('')
   if (group?.endsWith(`/${name}`)) return group
@@ -111,6 +115,11 @@ export function scopeListener(last: number): (message: DbusMessage) => true | un
     if (result !== 'done') throw new Error(`the job ended as ${result}`)
     return true
   }
+}
+
+// What its daemon has left behind when it ended.
+function nobodyListens(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
 }
 
 function reason(error: unknown): string {
