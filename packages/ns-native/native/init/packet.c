@@ -53,5 +53,9 @@ int cw_packet_receive(int socket, struct cw_packet *packet, int fds[2], int flag
         fds[0] = rights.fds[0];
         if (rights.header.length >= length_of_rights(2)) fds[1] = rights.fds[1];
     }
-    return size == sizeof *packet ? 1 : -EPROTO;
+    if (size != sizeof *packet) return -EPROTO;
+    // Whoever wrote it: what is read as text ends.
+    packet->fault.call[sizeof packet->fault.call - 1] = '\0';
+    packet->fault.detail[sizeof packet->fault.detail - 1] = '\0';
+    return 1;
 }
