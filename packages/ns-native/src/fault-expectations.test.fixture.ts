@@ -31,7 +31,7 @@ export const STEPS_OF: Readonly<Record<string, readonly Step[]>> = {
   setresuid: ['setid', 'setid.final'],
   setsid: ['session'],
   socket: ['net.lo', 'net.listen'],
-  umount2: ['root.pivot'],
+  umount2: ['root.pivot', 'root.detach'],
   write: ['idmap.setgroups', 'idmap.uid', 'idmap.gid', 'mnt'],
 }
 

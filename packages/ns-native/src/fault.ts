@@ -162,6 +162,7 @@ function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefi
     case 'root.open':
     case 'root.readonly':
     case 'root.pivot':
+    case 'root.detach':
       return root?.path
     default:
       return undefined
@@ -207,6 +208,7 @@ const DESCRIPTIONS: Partial<Record<Step, string>> = {
   'cwd.create': 'create the working directory',
   'root.readonly': 'make read-only the root',
   'root.pivot': 'change the root to',
+  'root.detach': 'let go of the old root behind',
   fork: 'fork',
   session: 'start a session',
   ctty: 'set the controlling terminal',

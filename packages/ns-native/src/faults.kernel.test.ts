@@ -40,7 +40,7 @@ const faults = [
   ['move_mount', 'EBUSY', '1', 'mnt'],
   ['fchdir', 'EIO', '1', 'root.pivot'],
   ['pivot_root', 'EINVAL', '1', 'root.pivot'],
-  ['umount2', 'EPERM', '1', 'root.pivot'],
+  ['umount2', 'EPERM', '1', 'root.detach'],
   ['pipe2', 'ENFILE', '1', 'fork'],
   ['setresgid', 'EPERM', '1', 'setid'],
   ['capset', 'EPERM', '1', 'caps.set'],

@@ -12,11 +12,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
 import { beforeEach, expect, test } from 'vitest'
+import { findHelper } from './binding.ts'
 import {
   containerSpec,
   idMapping,
   nodeProgram,
   runSpec,
+  singleId,
   temporaryDirectory,
 } from './container.test.fixture.ts'
 import type { LaunchSpec } from './launch-spec.ts'
@@ -90,6 +92,20 @@ test('a multiplexer of the image that is none is not taken for one', async () =>
   })
   const mounts = spec.mounts.filter(({ type }) => type !== 'dev')
   await expect(runSpec({ ...spec, mounts })).rejects.toMatchObject({ step: 'pty', errno: 25 })
+})
+
+test('the program does not start before the old root is gone, however long that takes', async (context) => {
+  const strace = requiresProgram(context, 'strace')
+  const helperPath = join(temporaryDirectory(), 'helper')
+  const options = '-qq -f -o /dev/null -e trace=umount2 -e inject=umount2:delay_enter=200000'
+  writeFileSync(helperPath, `#!/bin/sh\nexec ${strace} ${options} ${findHelper()}\n`, {
+    mode: 0o755,
+  })
+  const script = "cd /..; ls -d home root; cut -d' ' -f5 /proc/self/mountinfo | grep -cx /"
+  const spec = { ...containerSpec(['/bin/sh', '-c', script]), idMapping: singleId }
+  const began = Date.now()
+  expect((await runSpec(spec, { helperPath })).stdout).toBe('1\n')
+  expect(Date.now() - began).toBeGreaterThan(200)
 })
 
 test('what the host mounts later does not appear inside, even where it shares its mounts', async () => {

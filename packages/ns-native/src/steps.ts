@@ -44,6 +44,7 @@ export const STEPS = [
   'root.readonly',
   'root.pivot',
   'fork',
+  'root.detach',
   'session',
   'ctty',
   'lsm.label',

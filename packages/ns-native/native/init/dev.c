@@ -35,24 +35,30 @@ static int bind_device(struct cw_mounted *mounted, int dev, const struct device 
     return cw_bind_attach(mounted, &source, 0, 0, place, fault);
 }
 
-int cw_mount_pts(struct cw_mounted *mounted, unsigned attributes, struct cw_place place,
-                 struct cw_fault *fault) {
-    static const struct cw_option with_tty_group[] = {
-        {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {0}};
-    static const struct cw_option without_group[] = {
-        {"ptmxmode", "0666"}, {"mode", "0620"}, {0}};
-    attributes |= CW_DEV_ATTRIBUTES;
-    int mount = cw_mount_fresh(mounted, "devpts", with_tty_group, attributes, place, fault);
-    // EINVAL: group 5 is not mapped in this user namespace.
-    if (mount == -EINVAL)
-        mount = cw_mount_fresh(mounted, "devpts", without_group, attributes, place, fault);
-    return mount;
+static bool is_mapped(const struct cw_id_map *map, uint32_t id) {
+    for (uint32_t i = 0; i < map->count; i++)
+        if (id - map->ranges[i].inside < map->ranges[i].size) return true;
+    return map->count == 0; // no user namespace of its own
 }
 
-static int add_pts(struct cw_mounted *mounted, int dev, struct cw_fault *fault) {
+int cw_mount_pts(const struct cw_config *config, struct cw_mounted *mounted, unsigned attributes,
+                 struct cw_place place, struct cw_fault *fault) {
+    static const struct cw_option options[] = {
+        {"gid", "5"}, {"ptmxmode", "0666"}, {"mode", "0620"}, {0}};
+    attributes |= CW_DEV_ATTRIBUTES;
+    // The group tty, where there is one in this user namespace; EINVAL: not in one further up.
+    int mount = -EINVAL;
+    if (is_mapped(&config->gids, 5))
+        mount = cw_mount_fresh(mounted, "devpts", options, attributes, place, fault);
+    if (mount != -EINVAL) return mount;
+    return cw_mount_fresh(mounted, "devpts", options + 1, attributes, place, fault);
+}
+
+static int add_pts(const struct cw_config *config, struct cw_mounted *mounted, int dev,
+                   struct cw_fault *fault) {
     struct cw_place place = {.directory = dev, .name = "pts"};
     CW_TRY(fault, "mkdirat", sys_mkdirat(dev, place.name, 0755));
-    mounted->pts = cw_mount_pts(mounted, 0, place, fault);
+    mounted->pts = cw_mount_pts(config, mounted, 0, place, fault);
     return mounted->pts < 0 ? mounted->pts : 0;
 }
 
@@ -81,7 +87,7 @@ static int fill(const struct cw_config *config, const struct cw_mount *mount, in
     }
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         CW_TRY(fault, "symlinkat", sys_symlinkat(links[i].text, dev, links[i].name));
-    int error = add_pts(mounted, dev, fault);
+    int error = add_pts(config, mounted, dev, fault);
     if (error == 0) error = add_shm(mounted, dev, mount->size, fault);
     if (error == 0 && config->namespaces & CLONE_NEWIPC) error = add_mqueue(mounted, dev, fault);
     return error;

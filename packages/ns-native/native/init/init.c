@@ -151,7 +151,7 @@ static int open_pty(const struct cw_config *config, struct cw_mounted *mounted, 
     return 0;
 }
 
-static int build_view(const struct cw_config *config, int socket, int *slave,
+static int build_view(const struct cw_config *config, int socket, int *slave, uint64_t *old_root,
                       struct cw_fault *fault) {
     struct cw_mounted mounted = {.root = -1, .pts = -1, .stage = -1, .descriptors = -1};
     // Targets are made with the modes asked for; the payload sets its own mask.
@@ -167,7 +167,7 @@ static int build_view(const struct cw_config *config, int socket, int *slave,
     if (error == 0) error = cw_readonly_paths(config, &mounted, fault);
     if (error == 0 && config->terminal) error = open_pty(config, &mounted, socket, slave, fault);
     if (error == 0) error = cw_root_make_cwd(config, mounted.root, fault);
-    if (error == 0) error = cw_root_enter(config, &mounted, fault);
+    if (error == 0) error = cw_root_enter(config, &mounted, old_root, fault);
     cw_close(&mounted.pts);
     cw_close(&mounted.root);
     cw_close(&mounted.stage);
@@ -176,7 +176,7 @@ static int build_view(const struct cw_config *config, int socket, int *slave,
 }
 
 static int set_up(const struct cw_config *config, int socket, int *slave, int *proc,
-                  struct cw_fault *fault) {
+                  uint64_t *old_root, struct cw_fault *fault) {
     int error = wait_for_go(socket, fault);
     if (error < 0) return error;
     // Before the root changes, and while our own files in it are still ours.
@@ -197,14 +197,14 @@ static int set_up(const struct cw_config *config, int socket, int *slave, int *p
     if ((error = name_host(config, fault)) < 0) return error;
     if (config->namespaces & CLONE_NEWNET && (error = loopback_up(fault)) < 0) return error;
     if ((error = listen_for_node(config, socket, fault)) < 0) return error;
-    return build_view(config, socket, slave, fault);
+    return build_view(config, socket, slave, old_root, fault);
 }
 
 // Forks the payload and waits until it is the program: the status pipe closes by exec. It closes by
 // death too, but only exec makes SIGCHLD the signal that a child ends with, execve(2): a child that
 // still has another one, which __WCLONE stands for, died before.
 static int start_payload(const struct cw_config *config, int socket, int slave, int proc,
-                         int *payload, struct cw_fault *fault) {
+                         uint64_t old_root, int *payload, struct cw_fault *fault) {
     int status[2];
     cw_at(fault, CW_STEP_FORK, CW_NO_INDEX);
     CW_TRY(fault, "pipe2", sys_pipe2(status, O_CLOEXEC));
@@ -214,10 +214,13 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
         sys_close(status[0]);
         int lifeline = cw_extras_raise(config, status[1]);
         if (config->notify_flags != 0) socket = cw_extras_raise(config, socket);
-        cw_payload(config, slave, proc, lifeline, socket, fault);
+        if (cw_root_wait(old_root, lifeline, fault) == 0)
+            cw_payload(config, slave, proc, lifeline, socket, fault);
         sys_write(lifeline, fault, sizeof *fault);
         sys_exit(127);
     }
+    int error = cw_root_detach(old_root, fault);
+    if (error < 0) return error;
     sys_close(status[1]);
     if (slave >= 0) sys_close(slave);
     if (proc >= 0) sys_close(proc);
@@ -300,9 +303,11 @@ void cw_init(const struct cw_config *config, int socket, const int stdio[3]) {
     int slave = -1;
     int proc = -1;
     int payload = -1;
+    uint64_t old_root = 0;
     int error = take_stdio(config, stdio, &socket, &fault);
-    if (error == 0) error = set_up(config, socket, &slave, &proc, &fault);
-    if (error == 0) error = start_payload(config, socket, slave, proc, &payload, &fault);
+    if (error == 0) error = set_up(config, socket, &slave, &proc, &old_root, &fault);
+    if (error == 0)
+        error = start_payload(config, socket, slave, proc, old_root, &payload, &fault);
     int signals = -1;
     if (error == 0) {
         cw_at(&fault, CW_STEP_INIT, CW_NO_INDEX);

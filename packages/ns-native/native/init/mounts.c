@@ -97,10 +97,10 @@ static int mount_fs(struct cw_mounted *mounted, const char *type, const struct c
     return cw_mount_fresh(mounted, type, NULL, attributes, place, fault);
 }
 
-static int mount_devpts(struct cw_mounted *mounted, const struct cw_mount *mount, int target,
-                        struct cw_fault *fault) {
+static int mount_devpts(const struct cw_config *config, const struct cw_mount *mount, int target,
+                        struct cw_mounted *mounted, struct cw_fault *fault) {
     struct cw_place place = {.directory = target, .name = ""};
-    int pts = cw_mount_pts(mounted, attributes_of(mount), place, fault);
+    int pts = cw_mount_pts(config, mounted, attributes_of(mount), place, fault);
     if (pts < 0 || !cw_same(mount->destination, "/dev/pts")) return pts;
     cw_close(&mounted->pts);
     mounted->pts = pts;
@@ -136,7 +136,7 @@ static int mount_one(const struct cw_config *config, const struct cw_mount *moun
     case CW_MOUNT_CGROUP:
         return mount_fs(mounted, "cgroup2", mount, target, fault);
     case CW_MOUNT_DEVPTS:
-        return mount_devpts(mounted, mount, target, fault);
+        return mount_devpts(config, mount, target, mounted, fault);
     default:
         return cw_mount_dev(config, mount, target, mounted, fault);
     }

@@ -79,8 +79,8 @@ int cw_legacy_restrict(const struct cw_mounted *mounted, int mount, unsigned att
 // A minimal /dev onto `target`, and a devpts (dev.c).
 int cw_mount_dev(const struct cw_config *config, const struct cw_mount *mount, int target,
                  struct cw_mounted *mounted, struct cw_fault *fault);
-int cw_mount_pts(struct cw_mounted *mounted, unsigned attributes, struct cw_place place,
-                 struct cw_fault *fault);
+int cw_mount_pts(const struct cw_config *config, struct cw_mounted *mounted, unsigned attributes,
+                 struct cw_place place, struct cw_fault *fault);
 
 // maskedPaths and readonlyPaths (masks.c).
 int cw_masks(const struct cw_config *config, struct cw_mounted *mounted, struct cw_fault *fault);

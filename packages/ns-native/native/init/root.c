@@ -7,6 +7,7 @@
 // mount(2) takes one page of options.
 #define CW_OPTIONS_MAX 4096
 #define CW_LOWER_MAX 500 /* OVL_MAX_STACK */
+#define CW_ATTEMPTS_AT_ONCE 1000
 
 static int add_layer(struct cw_text *options, const char *key, const char *path, int *opened,
                      struct cw_fault *fault) {
@@ -101,7 +102,7 @@ static bool has_root(const struct cw_config *config) {
 }
 
 int cw_root_make_cwd(const struct cw_config *config, int root, struct cw_fault *fault) {
-    if (!has_root(config)) return 0;
+    if (!has_root(config) || cw_same(config->cwd, "/")) return 0;
     cw_at(fault, CW_STEP_CWD_CREATE, CW_NO_INDEX);
     int fd = cw_target_make(root, config->cwd, CW_TARGET_DIRECTORY, false);
     if (fd < 0) return cw_fail(fault, "openat2", fd);
@@ -117,8 +118,21 @@ static int leave_stage(const struct cw_mounted *mounted, struct cw_fault *fault)
     return 0;
 }
 
-int cw_root_enter(const struct cw_config *config, const struct cw_mounted *mounted,
+// Of the mount on top of `path`, and 1, so that it is never 0. 0 where the kernel does not tell (5.8).
+static uint64_t mount_id(const struct statx *status) {
+    return status->stx_mask & STATX_MNT_ID ? status->stx_mnt_id + 1 : 0;
+}
+
+// Both the stage, which lies on top of it, and the old root.
+static int detach_both(struct cw_fault *fault) {
+    CW_TRY(fault, "umount2", sys_umount2(".", CW_MNT_DETACH));
+    CW_TRY(fault, "umount2", sys_umount2(".", CW_MNT_DETACH));
+    return 0;
+}
+
+int cw_root_enter(const struct cw_config *config, const struct cw_mounted *mounted, uint64_t *old,
                   struct cw_fault *fault) {
+    struct statx status;
     cw_at(fault, CW_STEP_ROOT_READONLY, CW_NO_INDEX);
     if (has_root(config) && config->process_flags & CW_PROCESS_ROOT_READONLY) {
         int error = cw_mount_restrict(mounted, mounted->root, MOUNT_ATTR_RDONLY, fault);
@@ -126,12 +140,32 @@ int cw_root_enter(const struct cw_config *config, const struct cw_mounted *mount
     }
     cw_at(fault, CW_STEP_ROOT_PIVOT, CW_NO_INDEX);
     if (!has_root(config)) return leave_stage(mounted, fault);
+    CW_TRY(fault, "statx", sys_statx(AT_FDCWD, "/", 0, &status));
     CW_TRY(fault, "fchdir", sys_fchdir(mounted->root));
     // Both names the same: the old root ends up on top of the new one, pivot_root(2).
     CW_TRY(fault, "pivot_root", sys_pivot_root(".", "."));
+    if (mounted->attached) return detach_both(fault);
+    *old = mount_id(&status);
+    return *old == 0 ? cw_root_detach(1, fault) : 0;
+}
+
+int cw_root_detach(uint64_t old, struct cw_fault *fault) {
+    if (old == 0) return 0;
+    cw_at(fault, CW_STEP_ROOT_DETACH, CW_NO_INDEX);
     CW_TRY(fault, "umount2", sys_umount2(".", CW_MNT_DETACH));
-    CW_TRY(fault, "chdir", sys_chdir("/"));
-    // Where the stage was attached, on top of the old root, that was the stage.
-    if (mounted->attached) CW_TRY(fault, "umount2", sys_umount2("/", CW_MNT_DETACH));
     return 0;
+}
+
+int cw_root_wait(uint64_t old, int lifeline, struct cw_fault *fault) {
+    struct pollfd poll = {.fd = lifeline};
+    struct statx status;
+    if (old == 0) return 0;
+    cw_at(fault, CW_STEP_ROOT_DETACH, CW_NO_INDEX);
+    for (int attempt = 0;; attempt++) {
+        // From the root upwards is to what lies on top of it.
+        CW_TRY(fault, "statx", sys_statx(AT_FDCWD, "/..", 0, &status));
+        if (mount_id(&status) != old) return 0;
+        if (sys_poll(&poll, 1, attempt < CW_ATTEMPTS_AT_ONCE ? 0 : 1) > 0)
+            return cw_fail(fault, "poll", -ESRCH);
+    }
 }

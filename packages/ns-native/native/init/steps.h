@@ -48,6 +48,7 @@
     X(ROOT_READONLY, "root.readonly")                                                             \
     X(ROOT_PIVOT, "root.pivot")                                                                   \
     X(FORK, "fork")                                                                               \
+    X(ROOT_DETACH, "root.detach")                                                                 \
     /* payload, before it is the program */                                                       \
     X(SESSION, "session")                                                                         \
     X(CTTY, "ctty")                                                                               \

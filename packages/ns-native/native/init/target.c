@@ -66,7 +66,8 @@ static int make_directories(int root, const char *path, size_t size, uint64_t re
     return result;
 }
 
-// The directory that `path` is in, made when missing; `name` is what it is called there.
+// The directory that `path` is in, made when missing; `name` is what it is called there. It may be
+// `root` itself: to be closed by close_parent.
 static int make_parent(int root, const char *path, char name[CW_PATH_MAX], uint64_t resolve) {
     size_t size = strlen(path);
     if (size >= CW_PATH_MAX) return -ENAMETOOLONG;
@@ -78,10 +79,14 @@ static int make_parent(int root, const char *path, char name[CW_PATH_MAX], uint6
     char last[CW_PATH_MAX];
     memcpy(last, cw_last_component(name), strlen(cw_last_component(name)) + 1);
     name[parent] = '\0';
-    int fd = open_inside(root, name, O_DIRECTORY, resolve);
+    int fd = parent == 1 ? root : open_inside(root, name, O_DIRECTORY, resolve);
     if (fd == -ENOENT) fd = make_directories(root, name, parent, resolve);
     memcpy(name, last, strlen(last) + 1);
     return fd;
+}
+
+static void close_parent(int parent, int root) {
+    if (parent >= 0 && parent != root) sys_close(parent);
 }
 
 int cw_target_make(int root, const char *path, enum cw_target_kind kind, bool no_symlinks) {
@@ -89,18 +94,22 @@ int cw_target_make(int root, const char *path, enum cw_target_kind kind, bool no
     uint64_t resolve = no_symlinks ? RESOLVE_NO_SYMLINKS : 0;
     int found = open_inside(root, path, 0, resolve);
     if (found != -ENOENT) return found;
-    CW_AUTO_FD parent = make_parent(root, path, name, resolve);
-    return parent < 0 ? parent : make_last(parent, name, kind, no_symlinks);
+    int parent = make_parent(root, path, name, resolve);
+    if (parent < 0) return parent;
+    int made = make_last(parent, name, kind, no_symlinks);
+    close_parent(parent, root);
+    return made;
 }
 
 int cw_target_link(int root, const char *path, const char *text, bool no_symlinks) {
     char name[CW_PATH_MAX];
     char there[CW_PATH_MAX];
-    CW_AUTO_FD parent = make_parent(root, path, name, no_symlinks ? RESOLVE_NO_SYMLINKS : 0);
+    int parent = make_parent(root, path, name, no_symlinks ? RESOLVE_NO_SYMLINKS : 0);
     if (parent < 0) return parent;
     int error = (int)sys_symlinkat(text, parent, name);
+    long size = error == -EEXIST ? sys_readlinkat(parent, name, there, sizeof there) : -1;
+    close_parent(parent, root);
     if (error != -EEXIST) return error;
-    long size = sys_readlinkat(parent, name, there, sizeof there);
     bool same = size == (long)strlen(text) && memcmp(there, text, (size_t)size) == 0;
     return same ? 0 : error;
 }
