@@ -18,7 +18,7 @@ function ownGroup(context: TestContext): string {
   const own = currentFacts().layout.v2?.own
   const usable = own !== undefined && isOurs(own, 2)
   requires(context, 'cgroup2', usable, 'no version 2 group is this user’s to write to')
-  return own
+  return own ?? ''
 }
 
 function needsGroups(context: TestContext): void {
