@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { findHelper } from './binding.ts'
+import { FIXED_HELPER } from './helper-file.ts'
 import { PRIVILEGE_REMEDIES } from './privilege-remedies.ts'
 import type { Step } from './steps.ts'
 
@@ -111,8 +112,9 @@ function noUserNamespace({ errno }: { errno: number }): string | undefined {
   const helper = helperOr('/path/to/cromwell-init')
   if (sysctl('kernel/apparmor_restrict_unprivileged_userns') === '1' && errno !== ENOSPC) {
     return (
-      'AppArmor restricts user namespaces here: allow the helper by a profile in ' +
-      `/etc/apparmor.d/cromwell-init: abi <abi/4.0>, profile cromwell-init ${helper} ` +
+      'AppArmor restricts user namespaces here: put the helper where only root can write it ' +
+      `(install -D -m 755 ${helper} ${FIXED_HELPER}) and allow it by a profile in ` +
+      `/etc/apparmor.d/cromwell-init: abi <abi/4.0>, profile cromwell-init ${FIXED_HELPER} ` +
       'flags=(unconfined) { userns, } and load it with apparmor_parser -r, or set the sysctl ' +
       'kernel.apparmor_restrict_unprivileged_userns to 0'
     )
