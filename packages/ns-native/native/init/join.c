@@ -5,6 +5,7 @@
 #include "extras.h"
 #include "identity.h"
 #include "init.h"
+#include "join-groups.h"
 #include "payload.h"
 #include "procfs.h"
 #include "pty.h"
@@ -89,7 +90,8 @@ static int open_process(int proc, int pid, uint64_t parent, uint64_t start_time,
 
 // Init itself can be entered by root only: it is not dumpable, and its memory belongs to the
 // host's user namespace. The program is in the same namespaces.
-static int find(struct cw_monitor *m, int *program, struct cw_fault *fault) {
+static int find(struct cw_monitor *m, int *program, struct cw_join_groups *groups,
+                struct cw_fault *fault) {
     struct cw_config *config = &m->config;
     const struct cw_join *join = &config->join;
     CW_AUTO_FD proc = cw_proc_open(fault);
@@ -98,6 +100,11 @@ static int find(struct cw_monitor *m, int *program, struct cw_fault *fault) {
     int pid = (int)join->pid;
     m->joined = open_process(proc, pid, join->parent, join->start_time, fault);
     if (m->joined < 0) return m->joined;
+    uint64_t parent;
+    uint64_t start_time;
+    CW_TRY(fault, "read", ended_or(cw_proc_stat(proc, pid, &parent, &start_time)));
+    int failed = cw_join_groups_open(groups, proc, pid, (int)parent, fault);
+    if (failed < 0) return failed;
     long error = other_namespaces(proc, pid, &config->namespaces);
     if ((error == -EACCES || error == -EPERM) && is_init(proc, pid)) {
         pid = (int)CW_TRY(fault, "read", ended_or(first_child(proc, pid)));
@@ -198,21 +205,24 @@ static void container_ended(struct cw_monitor *m, int fd, short revents) {
 int cw_join_start(struct cw_monitor *m) {
     int pair[2];
     CW_AUTO_FD program = -1;
-    int error = find(m, &program, &m->fault);
+    struct cw_join_groups groups;
+    int error = find(m, &program, &groups, &m->fault);
     if (error < 0) return error;
     cw_watch(m, m->joined, POLLIN, container_ended);
     int target = program >= 0 ? program : m->joined;
     cw_at(&m->fault, CW_STEP_JOIN, CW_NO_INDEX);
     CW_TRY(&m->fault, "socketpair", sys_socketpair(CW_SOCK_SEQPACKET | CW_SOCK_CLOEXEC, pair));
-    m->pid = (int)CW_TRY(&m->fault, "clone", sys_clone(CLONE_PIDFD, &m->pidfd));
+    m->pid = (int)CW_TRY(&m->fault, "clone", cw_join_groups_clone(&groups, &m->pidfd));
     if (m->pid == 0) {
         struct cw_fault fault = m->fault;
         int socket = cw_extras_raise(&m->config, pair[1]);
-        join(&m->config, target, socket, m->relay.given, &fault);
+        if (cw_join_groups_enter(&groups, &fault) == 0)
+            join(&m->config, target, socket, m->relay.given, &fault);
         struct cw_packet packet = {.kind = CW_PACKET_FAULT, .fault = fault};
         sys_write(socket, &packet, sizeof packet); // all that a filter may still let through
         sys_exit(127);
     }
+    cw_join_groups_close(&groups);
     sys_close(pair[1]);
     m->socket = pair[0];
     return 0;
