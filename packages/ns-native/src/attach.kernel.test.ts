@@ -34,7 +34,11 @@ async function startDetached(script: string, directory = temporaryDirectory()) {
   const child = await launch(spec, { ...silent, detached: true })
   child.unref()
   onTestFinished(() => {
-    if (isAlive(child.monitorPid)) process.kill(child.pid, 'SIGKILL')
+    try {
+      process.kill(child.pid, 'SIGKILL')
+    } catch {
+      // has ended
+    }
   })
   return { directory, child, ...monitor }
 }

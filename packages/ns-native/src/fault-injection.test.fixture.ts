@@ -52,7 +52,11 @@ export class Injector {
   readonly #program = join(this.#directory, 'inject')
   #count = 0
 
-  constructor(cc: string) {
+  readonly #start: typeof launch
+
+  /** What is launched is a container, or what `start` makes of the spec. */
+  constructor(cc: string, start: typeof launch = launch) {
+    this.#start = start
     const source = join(import.meta.dirname, 'inject.c')
     const built = spawnSync(cc, ['-O1', '-o', this.#program, source], { encoding: 'utf8' })
     if (built.status !== 0) throw new Error(`cannot compile inject.c: ${built.stderr}`)
@@ -88,7 +92,10 @@ export class Injector {
 
   async #launch(spec: LaunchSpec, helperPath: string, outcome: FaultOutcome): Promise<void> {
     try {
-      const contained = await launch(spec, { stdio: ['ignore', 'ignore', 'ignore'], helperPath })
+      const contained = await this.#start(spec, {
+        stdio: ['ignore', 'ignore', 'ignore'],
+        helperPath,
+      })
       try {
         const { exitCode, signal } = await contained.wait()
         outcome.status = signal ?? `exit ${exitCode}`

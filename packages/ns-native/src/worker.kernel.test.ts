@@ -45,7 +45,13 @@ interface Pids {
 async function pidsOf(worker: Worker): Promise<Pids[]> {
   const [pids] = await once(worker, 'message')
   onTestFinished(() => {
-    for (const { pid } of pids as Pids[]) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+    for (const { pid } of pids as Pids[]) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // has ended
+      }
+    }
   })
   return pids
 }

@@ -57,8 +57,10 @@ static long other_namespaces(int proc, int pid, uint32_t *types) {
     for (unsigned i = 0; i < sizeof namespaces / sizeof namespaces[0]; i++) {
         struct statx own;
         struct statx theirs;
-        if (namespace_id(proc, 0, namespaces[i].name, &own) == -ENOENT) continue; // not in this kernel
-        long error = namespace_id(proc, pid, namespaces[i].name, &theirs);
+        long error = namespace_id(proc, 0, namespaces[i].name, &own);
+        if (error == -ENOENT) continue; // not in this kernel
+        if (error < 0) return error;
+        error = namespace_id(proc, pid, namespaces[i].name, &theirs);
         if (error < 0) return error == -ENOENT ? -ESRCH : error;
         if (own.stx_ino != theirs.stx_ino) *types |= namespaces[i].type;
     }
