@@ -184,7 +184,7 @@ function judgeError(one: Case): string[] {
 }
 
 // Taken by more than one process, or more than once.
-const ANYWHERE = /^(init|monitor|procfs|dumpable|mnt|idmap\..*)$/
+const ANYWHERE = /^(init|monitor|procfs|dumpable|mnt|stdio|idmap\..*)$/
 
 // In each process steps are taken in the order in which STEPS lists them.
 function stepsOutOfOrder(cases: readonly Case[]): string[] {
