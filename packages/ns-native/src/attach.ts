@@ -152,6 +152,7 @@ function ended(why: string): NamespaceError {
 function asEnded(error: Error & { code?: string; errno?: number }, path: string): NamespaceError {
   const { code = '' } = error
   if (code === 'ENOENT') return ended(`there is no ${path}`)
+  if (code === 'ECONNRESET' || code === 'EPIPE') return ended('its monitor is ending')
   if (code === 'ECONNREFUSED') return ended(`nobody listens on ${path}`)
   const errno = Math.abs(error.errno ?? 0)
   const hint = errno === ERR.EACCES ? 'only its user and root may attach to a container' : undefined
