@@ -3,6 +3,7 @@ import { ContainedProcess } from './contained-process.ts'
 import { PolicyError } from './errors.ts'
 import { beginLaunch, type LaunchOptions, type PendingLaunch } from './launch.ts'
 import type { LaunchSpec } from './launch-spec.ts'
+import type { Limits } from './limits.ts'
 
 /**
  * A container that runs: as `launch` or `attach` gave it, or the number of its PID 1 out here with
@@ -11,13 +12,16 @@ import type { LaunchSpec } from './launch-spec.ts'
 export type JoinTarget = ContainedProcess | { pid: number; startTime: number }
 
 /** The further program. Where it runs is the container's affair, what it may do is not: see `join`. */
-export type JoinSpec = Pick<LaunchSpec, 'process' | 'monitor'>
+export type JoinSpec = Pick<LaunchSpec, 'process' | 'monitor'> & {
+  /** Of this program alone; in the limits of the container's control group it is as well. */
+  limits?: Pick<Limits, 'wallMs' | 'cpuMs' | 'outputBytes'>
+}
 
 /**
  * Run a further program in a container (`docker exec`); resolves once it has been executed.
  *
  * It enters all namespaces in which the container's program is, with its ids and its root, under a
- * monitor of its own: `wait` and `kill` are about it alone. The container's end is its end, as is,
+ * monitor of its own: `wait` and `kill` are about it alone. In the container's control group it is from birth. The container's end is its end, as is,
  * unless it is detached, the end of this process. Nothing is taken over from the container's own
  * program: capabilities, filter and limits are those of `spec`, and nothing else. Needs root or the
  * user who started the container.
@@ -40,7 +44,12 @@ export function startJoin(
 ): PendingLaunch {
   const whole = { ...spec, namespaces: [], mounts: [], maskedPaths: [], readonlyPaths: [] }
   checkSpec(whole, true)
-  return beginLaunch(whole, options, identify(target))
+  const identity = identify(target)
+  for (const name of ['memoryBytes', 'cpus', 'pids', 'io'] as const) {
+    const given = (spec.limits as Limits | undefined)?.[name] !== undefined
+    if (given) throw containerLimit(name)
+  }
+  return beginLaunch(whole, options, identity)
 }
 
 function identify(target: JoinTarget) {
@@ -52,6 +61,12 @@ function identify(target: JoinTarget) {
   check(pid > 0 && pid <= 0x7fffffff && Number.isInteger(pid), '/pid', pid)
   check(startTime > 0 && Number.isSafeInteger(startTime), '/startTime', startTime)
   return { pid, parent: 0, startTime }
+}
+
+function containerLimit(name: string): PolicyError {
+  const pointer = `/limits/${name}`
+  const message = `invalid spec: ${pointer}: is for the container as a whole, at its launch`
+  return new PolicyError(message, { pointer }, 'ERR_NS_SPEC')
 }
 
 function check(valid: boolean, pointer: string, value: unknown): void {

@@ -126,7 +126,7 @@ export function beginLaunch(
   checkFds(options.fds ?? {})
   if (options.signal?.aborted) throw aborted(options.signal)
   const answers = checkSyscallOptions(spec, options)
-  const plan = planLimits(spec)
+  const plan = planLimits(spec, join)
   const { groups } = plan
   const { affinity = spec.process.affinity } = plan
   const limited =

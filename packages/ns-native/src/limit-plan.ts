@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { scopeEntry } from './cgroup/container-scope.ts'
 import { currentFacts } from './cgroup/facts.ts'
 import { type Group, groupsAt, groupsInScope } from './cgroup/groups.ts'
 import { type Controller, findPlaces, type Place, placeIn } from './cgroup/place.ts'
@@ -27,7 +28,7 @@ export interface LimitPlan {
   /** There is a group, so it can be paused. */
   hasGroup: boolean
   /** The groups; from systemd they come only once there is a monitor to put into its scope. */
-  groups: readonly Group[] | ((monitorPid: number) => Promise<Group[]>)
+  groups: readonly Group[] | ((monitorPid: number) => Promise<readonly Group[]>)
 }
 
 const CONTROLLERS = { memory: 'memory', cpus: 'cpu', pids: 'pids', io: 'io' } as const
@@ -36,9 +37,9 @@ type GroupLimit = keyof typeof CONTROLLERS
 /**
  * Decide who holds each limit of a spec: control groups where this process has any to give, else
  * what the kernel and the monitor can do without. Throws UnsupportedError for a limit that nothing
- * holds, unless `allowDegraded` names it.
+ * holds, unless `allowDegraded` names it. A program that joins a container is in its groups.
  */
-export function planLimits(spec: LaunchSpec): LimitPlan {
+export function planLimits(spec: LaunchSpec, join?: { pid: number }): LimitPlan {
   const limits = spec.limits ?? {}
   const asked = groupLimits(limits)
   const wantsGroup = asked.length > 0 || spec.cgroup !== undefined
@@ -54,7 +55,7 @@ export function planLimits(spec: LaunchSpec): LimitPlan {
       nproc: 0,
     },
     hasGroup: place !== undefined,
-    groups: place === undefined ? [] : makeGroups(place, spec),
+    groups: place === undefined ? ((join && scopeEntry(join.pid)) ?? []) : makeGroups(place, spec),
   }
   for (const name of asked) {
     const held = place?.controllers.has(CONTROLLERS[name])

@@ -259,4 +259,5 @@ void cw_join_settle(struct cw_monitor *m) {
     cw_relay_start(&m->relay);
     cw_send_started(m->control, m->pid);
     cw_attach_started(m);
+    cw_limits_start(m);
 }

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join as joinPath } from 'node:path'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
 import { beforeEach, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { collect, containerSpec, eventually, isAlive, runSpec } from '../container.test.fixture.ts'
+import { join } from '../join.ts'
 import { launch } from '../launch.ts'
 import type { LaunchSpec } from '../launch-spec.ts'
 import { cgroup } from './cgroup.ts'
@@ -40,7 +41,7 @@ function groups(prefix = `cromwell-${process.pid}-`): string[] {
   return [...parents].flatMap((parent) =>
     readdirSync(parent)
       .filter((name) => name.startsWith(prefix))
-      .map((name) => join(parent, name)),
+      .map((name) => joinPath(parent, name)),
   )
 }
 
@@ -68,7 +69,7 @@ test('what is no group, and what is no name of one, is refused', (context) => {
   for (const name of ['', '..', 'a/b', '.x'])
     expect(() => parent.create(name)).toThrow('not a name')
   expect(() => parent.create(`x-${process.pid}`, { memoryBytes: 1 })).toThrow()
-  expect(existsSync(join(parent.path, `x-${process.pid}`))).toBe(false)
+  expect(existsSync(joinPath(parent.path, `x-${process.pid}`))).toBe(false)
 })
 
 test('a container is in its group from birth, and the group is gone after it', async (context) => {
@@ -83,6 +84,20 @@ test('a container is in its group from birth, and the group is gone after it', a
   child.kill('SIGKILL')
   await child.wait()
   expect(groups()).toEqual([])
+})
+
+test('a program that joins may have limits of time and output, not of the container’s', async () => {
+  const spec = containerSpec(['sleep', '1000'])
+  const child = await launch(spec, silent)
+  const joined = await join(child, { process: spec.process, limits: { wallMs: 100 } }, silent)
+  expect(await joined.wait()).toMatchObject({ reason: 'wall', limits: { wall: { limit: 100 } } })
+  // what a caller without types may write
+  const limits = { pids: 3 } as { wallMs: number }
+  await expect(join(child, { process: spec.process, limits }, silent)).rejects.toMatchObject({
+    pointer: '/limits/pids',
+  })
+  child.kill('SIGKILL')
+  await child.wait()
 })
 
 test('inside, the group is the top one', async (context) => {

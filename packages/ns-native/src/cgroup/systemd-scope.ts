@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { SetupError } from '../errors.ts'
-import { converse, type DbusCall, type DbusMessage } from './dbus.ts'
+import { converse, type DbusCall, type DbusMessage, type DbusValue } from './dbus.ts'
 import { parseGroups } from './layout.ts'
 
 /** A systemd that this process may ask for a scope: the user's own, or for root the system's. */
@@ -74,14 +74,44 @@ export function scopeCalls(name: string, pid: number, bus: boolean): DbusCall[] 
  */
 export async function startScope(manager: SystemdManager, pid: number): Promise<string> {
   const name = `cromwell-${pid}-${Date.now().toString(36)}.scope`
-  for (const [index, { path, bus }] of manager.sockets.entries()) {
+  await ask(manager, (bus) => {
     const calls = scopeCalls(name, pid, bus)
+    return { calls, hear: scopeListener(calls.length) }
+  })
+  return groupIn(name, pid)
+}
+
+/** Have systemd put a process into a group of a scope that is there already. */
+export async function attachToScope(
+  manager: SystemdManager,
+  { scope, group, pid }: { scope: string; group: string; pid: number },
+): Promise<void> {
+  await ask(manager, (bus) => {
+    const body: DbusValue[] = [
+      { type: 's', value: scope },
+      { type: 's', value: group },
+      { type: 'au', value: [pid] },
+    ]
+    const attach = { ...SYSTEMD, member: 'AttachProcessesToUnit', body }
+    const calls = bus ? [{ ...BUS, member: 'Hello' }, attach] : [attach]
+    return { calls, hear: answerListener(calls.length) }
+  })
+  groupIn(scope, pid)
+}
+
+// The first of its sockets where somebody listens.
+async function ask(
+  { sockets }: SystemdManager,
+  talk: (bus: boolean) => { calls: DbusCall[]; hear: (message: DbusMessage) => true | undefined },
+): Promise<void> {
+  for (const [index, { path, bus }] of sockets.entries()) {
+    const { calls, hear } = talk(bus)
     try {
-      await converse(path, calls, scopeListener(calls.length))
-      break
+      await converse(path, calls, hear)
+      return
     } catch (error) {
-      if (nobodyListens(error) && index + 1 < manager.sockets.length) continue
-      throw new SetupError(`cannot get a scope from systemd: ${reason(error)}`, {
+      if (nobodyListens(error) && index + 1 < sockets.length) continue
+      throw new SetupError(`cannot get a control group from systemd: ${reason(error)}`, {
         step: 'cgroup',
         path,
         hint: 'see journalctl (with --user, for a user) for why',
@@ -89,12 +119,24 @@ export async function startScope(manager: SystemdManager, pid: number): Promise<
       })
     }
   }
+}
+
+function groupIn(scope: string, pid: number): string {
   const group = parseGroups(readFileSync(`/proc/${pid}/cgroup`, 'utf8')).get('')
-  if (group?.endsWith(`/${name}`)) return group
-  throw new SetupError(`systemd did not put process ${pid} into ${name}`, {
+  if (group?.split('/').includes(scope)) return group
+  throw new SetupError(`systemd did not put process ${pid} into ${scope}`, {
     step: 'cgroup',
     hint: 'the process may have ended, or systemd may not be allowed to move it',
   })
+}
+
+/** Hears until the last call is answered; throws when it was refused. */
+function answerListener(last: number): (message: DbusMessage) => true | undefined {
+  return ({ type, replyTo, errorName, body }) => {
+    if (replyTo !== last) return undefined
+    if (type === 'error') throw new Error(`${errorName}: ${body[0] ?? ''}`)
+    return true
+  }
 }
 
 /** Hears until the job of the last call is done; throws when it failed. Exported for its test. */
