@@ -2,6 +2,7 @@ import {
   DEFAULT_CAPABILITIES,
   DEFAULT_READONLY_PATHS,
   defaultMaskedPaths,
+  defaultSeccompProfile,
   type IdMappingPlan,
 } from '@cromwell/ns-native'
 import {
@@ -11,7 +12,6 @@ import {
   type ProcessConfig,
   ROOT_EMULATION_ANNOTATION,
   type RuntimeConfig,
-  SECCOMP_ANNOTATION,
 } from '@cromwell/runtime'
 import type { EtcFile, Network } from './etc-files.ts'
 import type { ContainerUser } from './user.ts'
@@ -42,8 +42,8 @@ const BARRIER = ['nosuid', 'noexec', 'nodev']
 const WRITABLE_WHEN_READ_ONLY = ['/run', '/tmp', '/var/tmp']
 
 /**
- * The container's config.json. Valid for any OCI runtime; only the seccomp filter, and the play
- * of a root with one id, are asked for in words of our own (SECCOMP_ANNOTATION and its neighbour).
+ * The container's config.json. Valid for any OCI runtime; only the play of a root with one id
+ * is asked for in words of our own (ROOT_EMULATION_ANNOTATION).
  */
 export function createBundle(options: BundleOptions): RuntimeConfig {
   return {
@@ -60,7 +60,6 @@ export function createBundle(options: BundleOptions): RuntimeConfig {
     linux: linuxOf(options),
     annotations: {
       ...options.annotations,
-      [SECCOMP_ANNOTATION]: 'default',
       ...(playsRoot(options) ? { [ROOT_EMULATION_ANNOTATION]: 'true' } : {}),
     },
   }
@@ -99,6 +98,7 @@ function linuxOf({ network, idMapping }: BundleOptions): LinuxConfig {
     gidMappings: [...idMapping.gidMappings],
     maskedPaths: defaultMaskedPaths(),
     readonlyPaths: [...DEFAULT_READONLY_PATHS],
+    seccomp: defaultSeccompProfile(),
   }
 }
 

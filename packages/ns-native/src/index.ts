@@ -120,6 +120,7 @@ export {
 export { defaultSeccomp } from './seccomp/default-filter.ts'
 export type { DefaultSeccompOptions } from './seccomp/default-profile.ts'
 export { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './seccomp/interpret.ts'
+export { defaultSeccompProfile } from './seccomp/portable-profile.ts'
 export type {
   SeccompAction,
   SeccompArch,

@@ -21,5 +21,4 @@ export {
   type ProcessConfig,
   ROOT_EMULATION_ANNOTATION,
   type RuntimeConfig,
-  SECCOMP_ANNOTATION,
 } from './runtime-spec.ts'

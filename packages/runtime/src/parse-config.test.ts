@@ -26,7 +26,6 @@ test('the device rule of `runc spec` holds anyway and is accepted', () => {
 
 test.each([
   ['/hooks', { hooks: { prestart: [{ path: '/bin/true' }] } }],
-  ['/linux/seccomp', { linux: { seccomp: { defaultAction: 'SCMP_ACT_ERRNO' } } }],
   ['/linux/sysctl', { linux: { sysctl: { 'net.ipv4.ip_forward': '1' } } }],
   ['/linux/devices', { linux: { devices: [{ path: '/dev/fuse', type: 'c' }] } }],
   ['/linux/mountLabel', { linux: { mountLabel: 'label' } }],

@@ -1,3 +1,4 @@
+import type { SeccompProfile } from '@cromwell/ns-native'
 import { RuntimeError } from './errors.ts'
 import {
   type JsonValue,
@@ -127,6 +128,8 @@ function readLinux(linux: JsonValue): LinuxConfig {
     ...optional(linux, 'maskedPaths', (from) => readArray(from, readString)),
     ...optional(linux, 'readonlyPaths', (from) => readArray(from, readString)),
     ...optional(linux, 'rootfsPropagation', readString),
+    // ns-native checks it, as it does every profile
+    ...optional(linux, 'seccomp', (from) => readObject(from).value as SeccompProfile),
     ...optional(linux, 'timeOffsets', readTimeOffsets),
   }
 }

@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type ContainedProcess,
-  defaultSeccomp,
   type IdMappingPlan,
   type LaunchOptions,
   launch,
@@ -18,11 +17,8 @@ import { planLaunch } from './plan-launch.ts'
 import { discard } from './removal.ts'
 import type { Reservation } from './reservation.ts'
 import { RunningContainer } from './running-container.ts'
-import {
-  ROOT_EMULATION_ANNOTATION,
-  type RuntimeConfig,
-  SECCOMP_ANNOTATION,
-} from './runtime-spec.ts'
+import { ROOT_EMULATION_ANNOTATION, type RuntimeConfig } from './runtime-spec.ts'
+import { seccompFilter } from './seccomp-filter.ts'
 import { isErrno } from './small-file.ts'
 import { writeStateFile } from './state-file.ts'
 import { unsupported } from './unsupported.ts'
@@ -89,14 +85,6 @@ function readConfig(bundle: string): RuntimeConfig {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new RuntimeError('ERR_RUNTIME_BUNDLE', `cannot read the bundle: ${why}`, { path, cause })
   }
-}
-
-/** The filter that the bundle asks for by name: {@link SECCOMP_ANNOTATION}. */
-function seccompFilter(config: RuntimeConfig): Uint8Array | undefined {
-  const name = config.annotations?.[SECCOMP_ANNOTATION]
-  if (name === undefined) return undefined
-  if (name === 'default') return defaultSeccomp()
-  throw unsupported(`/annotations/${SECCOMP_ANNOTATION}`, `is ${JSON.stringify(name)}`)
 }
 
 function asksForRootEmulation(config: RuntimeConfig): boolean {

@@ -1,3 +1,5 @@
+import type { SeccompProfile } from '@cromwell/ns-native'
+
 /**
  * The part of the OCI runtime specification's `config.json` that this runtime carries out,
  * in the specification's words (https://github.com/opencontainers/runtime-spec/blob/main/config.md).
@@ -66,6 +68,8 @@ export interface LinuxConfig {
   maskedPaths?: string[]
   readonlyPaths?: string[]
   rootfsPropagation?: string
+  /** As it stands in the file; what is wrong with it is found when it is compiled. */
+  seccomp?: SeccompProfile
   /** Seconds and nanoseconds by clock: `monotonic`, `boottime`. */
   timeOffsets?: Record<string, { secs: number; nanosecs?: number }>
 }
@@ -82,12 +86,6 @@ export interface IdMappingConfig {
  * that is used, because older runtimes refuse versions they do not know.
  */
 export const OCI_VERSION = '1.0.2'
-
-/**
- * Annotation that asks for a seccomp filter by name; `default` is the one compiled into
- * `@cromwell/ns-native`. It stands in for `linux.seccomp`, whose profiles this runtime refuses.
- */
-export const SECCOMP_ANNOTATION = 'org.cromwell.seccomp'
 
 /**
  * Annotation that asks, by `true`, for a root that has one id to be taken for one with all of them

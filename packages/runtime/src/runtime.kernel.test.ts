@@ -9,17 +9,18 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { type IdMappingPlan, selectIdMapping } from '@cromwell/ns-native'
+import {
+  defaultSeccompProfile,
+  type IdMappingPlan,
+  type SeccompProfile,
+  selectIdMapping,
+} from '@cromwell/ns-native'
 import { hostPrograms } from '@cromwell/test-support'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exampleConfig } from './example-config.test.fixture.ts'
 import { removeOwnTree } from './removal.ts'
 import { openRuntime, type Runtime } from './runtime.ts'
-import {
-  ROOT_EMULATION_ANNOTATION,
-  type RuntimeConfig,
-  SECCOMP_ANNOTATION,
-} from './runtime-spec.ts'
+import { ROOT_EMULATION_ANNOTATION, type RuntimeConfig } from './runtime-spec.ts'
 
 let directory: string
 let runtime: Runtime
@@ -130,25 +131,41 @@ test('an annotation that asks for root emulation in other words than true is ref
   })
 })
 
-test('the seccomp filter that the bundle asks for by name is installed', async () => {
-  const seccomp = async (annotations: Record<string, string>) => {
-    const reservation = reserve('filtered', ['cat', '/proc/self/status'], {}, (config) => {
-      config.annotations = annotations
+test('linux.seccomp is enforced, whether it is the default profile or another', async () => {
+  const trying = async (profile: SeccompProfile | undefined) => {
+    const script = 'cat /proc/self/status; kill -0 $$ 2>&1'
+    const reservation = reserve('filtered', sh(script), {}, (config) => {
+      config.linux = { ...config.linux, ...(profile === undefined ? {} : { seccomp: profile }) }
     })
     const container = await runtime.run(reservation, {
       idMapping,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const { stdout } = container.stdio
-    const status = stdout === undefined ? '' : await text(stdout)
+    const output = stdout === undefined ? '' : await text(stdout)
     await container.wait()
     await runtime.delete('filtered')
-    return /^Seccomp:\t(\d)$/m.exec(status)?.[1]
+    return output
   }
-  expect(await seccomp({ [SECCOMP_ANNOTATION]: 'default' })).toBe('2')
-  expect(await seccomp({})).toBe('0')
-  await expect(seccomp({ [SECCOMP_ANNOTATION]: 'other' })).rejects.toMatchObject({
-    code: 'ERR_RUNTIME_UNSUPPORTED',
+  expect(await trying(undefined)).toMatch(/^Seccomp:\t0$/m)
+  expect(await trying(defaultSeccompProfile())).toMatch(/^Seccomp:\t2$/m)
+  const rule = { names: ['kill', 'newcall'], action: 'SCMP_ACT_ERRNO', errnoRet: 28 }
+  const other = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [rule] }
+  // as config.json has it
+  const parsed: SeccompProfile = JSON.parse(JSON.stringify(other))
+  expect(await trying(parsed)).toMatch(/kill: .*No space left/i)
+})
+
+test.each([
+  ['/linux/seccomp/defaultAction', { defaultAction: 'SCMP_ACT_PERHAPS' }],
+  ['/linux/seccomp/listenerPath', { defaultAction: 'SCMP_ACT_ALLOW', listenerPath: '/run/x' }],
+])('a profile that cannot be enforced is an error: %s', async (pointer, profile) => {
+  const reservation = reserve('unfiltered', sh('true'), {}, (config) => {
+    config.linux = { ...config.linux, seccomp: JSON.parse(JSON.stringify(profile)) }
+  })
+  await expect(runtime.run(reservation, { idMapping, stdio: ignored })).rejects.toMatchObject({
+    code: 'ERR_RUNTIME_CONFIG',
+    pointer,
   })
 })
 

@@ -13,7 +13,6 @@ const UNSUPPORTED = [
   '/linux/mountLabel',
   '/linux/netDevices',
   '/linux/personality',
-  '/linux/seccomp',
   '/linux/sysctl',
   '/windows',
   '/solaris',
