@@ -7,21 +7,34 @@ const ARCHITECTURES: Record<SeccompArch, string> = {
   arm64: 'SCMP_ARCH_AARCH64',
 }
 
+const made = new Map<string, SeccompProfile>()
+
 /**
  * The default profile as any OCI runtime takes it (`linux.seccomp` of config.json): what
  * `defaultSeccomp` gives the program of. `compileSeccomp` makes one of it that does the same, and so
  * does libseccomp, except that it answers calls of foreign architectures in its own way.
+ *
+ * Every call with the same arguments returns the same object, which is not to be written to.
  */
 export function defaultSeccompProfile(
   arch: SeccompArch = process.arch === 'arm64' ? 'arm64' : 'x64',
   options: DefaultSeccompOptions = {},
 ): SeccompProfile {
+  const key = `${arch} ${options.allowNestedNamespaces === true}`
+  const profile = made.get(key) ?? portableProfile(arch, options)
+  made.set(key, profile)
+  return profile
+}
+
+function portableProfile(arch: SeccompArch, options: DefaultSeccompOptions): SeccompProfile {
   const { defaultAction, defaultErrnoRet, syscalls } = defaultProfile(options)
+  // by the name of a call: which of its arguments has been asked about
+  const special = new Map<string, number>()
   return {
     defaultAction,
     ...(defaultErrnoRet === undefined ? {} : { defaultErrnoRet }),
     architectures: [ARCHITECTURES[arch]],
-    syscalls: syscalls.flatMap((rule, at) => portable(rule, syscalls.slice(0, at))),
+    syscalls: syscalls.flatMap((rule) => portable(rule, special)),
   }
 }
 
@@ -30,14 +43,17 @@ export function defaultSeccompProfile(
  * stands. Where ours comes after special ones it is made special, too: "an argument is at least 0" is
  * always true, and is asked last.
  */
-function portable(rule: OrderedRule, before: readonly OrderedRule[]): SeccompRule[] {
+function portable(rule: OrderedRule, special: Map<string, number>): SeccompRule[] {
   const { names, args, ...answer } = rule
-  if (args !== undefined) return [{ ...answer, names: [...names], args: args.map(portableArg) }]
+  const [first] = args ?? []
+  if (args !== undefined && first !== undefined) {
+    for (const name of names) special.set(name, first.index)
+    return [{ ...answer, names: [...names], args: args.map(portableArg) }]
+  }
   const general: string[] = []
   const rules: SeccompRule[] = []
   for (const name of names) {
-    const special = before.find((other) => other.names.includes(name) && other.args !== undefined)
-    const index = special?.args?.[0]?.index
+    const index = special.get(name)
     if (index === undefined) general.push(name)
     else {
       rules.push({ ...answer, names: [name], args: [{ index, value: 0, op: 'SCMP_CMP_GE' }] })
