@@ -92,7 +92,7 @@ test('a program that joins may have limits of time and output, not of the contai
   const joined = await join(child, { process: spec.process, limits: { wallMs: 100 } }, silent)
   expect(await joined.wait()).toMatchObject({ reason: 'wall', limits: { wall: { limit: 100 } } })
   // what a caller without types may write
-  const limits = { pids: 3 } as { wallMs: number }
+  const limits = { pids: 3 } as object as { wallMs: number }
   await expect(join(child, { process: spec.process, limits }, silent)).rejects.toMatchObject({
     pointer: '/limits/pids',
   })
