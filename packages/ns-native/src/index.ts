@@ -80,10 +80,22 @@ export type {
 export { defaultMaskedPaths } from './masked-paths.ts'
 export { type NativeFs, nativeFs } from './native-fs.ts'
 export type { ConnectOptions, ContainerNetwork } from './network/container-network.ts'
+export { createProxy } from './network/create-proxy.ts'
+export type { NetworkViolation, ProxyOptions } from './network/gatekeeper.ts'
 export type { HostAccess, HostAccessOptions } from './network/host-access.ts'
+export type { HostAndPort } from './network/host-name.ts'
 export type { InnerListener } from './network/inner-listener.ts'
+export type { NetworkProxy } from './network/proxy.ts'
+export { PROXY_PORT, proxyEnvironment } from './network/proxy-environment.ts'
+export type {
+  ProxyDecision,
+  ProxyPolicyOptions,
+  ProxyRequest,
+  Refusal,
+} from './network/proxy-policy.ts'
 export type { Publication, PublishOptions } from './network/publication.ts'
 export { InnerSocketError } from './network/socket-error.ts'
+export type { HostTraffic } from './network/traffic.ts'
 export type { Applied } from './overlay-changes/apply-changes.ts'
 export type { FileKind, OverlayChange } from './overlay-changes/change.ts'
 export {

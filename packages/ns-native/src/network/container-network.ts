@@ -5,9 +5,9 @@ import { PolicyError, SetupError } from '../errors.ts'
 import type { InnerAddress, NetworkSpec } from '../launch-spec.ts'
 import { DESCRIPTOR_KINDS, type DescriptorEvent } from '../records.ts'
 import { isAddress, LOOPBACK } from './endpoint.ts'
-import { type HostAccess, type HostAccessOptions, openHostAccess } from './host-access.ts'
+import type { HostAccess, HostAccessOptions } from './host-access.ts'
 import { InnerListener } from './inner-listener.ts'
-import { openPublication, type Publication, type PublishOptions } from './publication.ts'
+import type { Publication, PublishOptions } from './publication.ts'
 import {
   hasEnded,
   type InnerSocket,
@@ -71,11 +71,13 @@ export class ContainerNetwork {
    */
   async publish(port: number, options: PublishOptions = {}): Promise<Publication> {
     this.#checkAskedFor()
+    const { openPublication } = await import('./publication.ts')
     return this.#track(await openPublication(this, port, options))
   }
 
   /** The reverse: have a port inside lead to one that this process can reach, and to nothing else. */
   async hostAccess(hostPort: number, options: HostAccessOptions = {}): Promise<HostAccess> {
+    const { openHostAccess } = await import('./host-access.ts')
     return openHostAccess(this, hostPort, options)
   }
 
