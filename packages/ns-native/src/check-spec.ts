@@ -19,7 +19,6 @@ import type {
   InnerAddress,
   LaunchSpec,
   Mount,
-  NetworkSpec,
   OverlaySpec,
   ProcessSpec,
 } from './launch-spec.ts'
@@ -65,13 +64,14 @@ export function checkSpec(spec: LaunchSpec, joining = false): void {
   checkPrivilege(spec, namespaces)
   checkRootEmulation(spec, joining)
   checkMonitor(spec)
-  checkNetwork(spec.network, namespaces)
+  checkNetwork(spec)
   checkLimits(spec)
 }
 
-function checkNetwork(network: NetworkSpec | undefined, namespaces: Set<string>): void {
+function checkNetwork({ network, namespaces, joinNamespaces }: LaunchSpec): void {
   if (network === undefined) return
-  check(namespaces.has('network'), '/network', 'needs the network namespace')
+  const own = namespaces.includes('network') || joinNamespaces?.network !== undefined
+  check(own, '/network', 'needs a network namespace, new or joined')
   const { listen = [] } = network
   check(listen.length <= LISTENERS_MAX, '/network/listen', `has more than ${LISTENERS_MAX} entries`)
   each(listen, '/network/listen', checkAddress)

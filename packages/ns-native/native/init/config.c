@@ -365,7 +365,9 @@ static bool all_absolute(const struct cw_strings *paths) {
     return true;
 }
 
-bool cw_has_network(const struct cw_config *c) { return c->namespaces & CLONE_NEWNET; }
+bool cw_has_network(const struct cw_config *c) {
+    return (c->namespaces | c->privilege.joined) & CLONE_NEWNET;
+}
 
 // What would otherwise be done to the caller's own namespaces.
 static bool has_its_namespaces(const struct cw_config *c) {

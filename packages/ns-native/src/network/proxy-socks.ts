@@ -26,7 +26,9 @@ const ADDRESS_NOT_SUPPORTED = 8
 
 /** SOCKS5 (RFC 1928): CONNECT, without authentication, names or addresses. */
 export async function serveSocks(gatekeeper: Gatekeeper, client: Socket): Promise<void> {
-  const close = () => client.destroy()
+  const close = () => {
+    client.destroy()
+  }
   client.on('error', close)
   client.setTimeout(SILENCE_MS, close)
   const target = await negotiate(client, new ByteReader(client)).catch(close)

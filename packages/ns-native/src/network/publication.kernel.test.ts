@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
@@ -14,6 +14,7 @@ import {
   nodeProgram,
 } from '../container.test.fixture.ts'
 import { launch } from '../launch.ts'
+import type { LaunchSpec } from '../launch-spec.ts'
 import { exchange, firstLine, launchNetworked, nodeMount, perl } from './network.test.fixture.ts'
 
 let boxes: ContainedProcess[] = []
@@ -274,4 +275,27 @@ test('a hundred containers with published ports and connections leave nothing', 
   const monitors: number[] = []
   for (let i = 0; i < 100; i++) monitors.push(await once())
   await eventually(() => fds() <= before && !monitors.some(isAlive))
+})
+
+test('in a joined network sockets are made where the other container is', async () => {
+  const other = await start(counter)
+  await firstLine(other)
+  const children = readFileSync(`/proc/${other.pid}/task/${other.pid}/children`, 'latin1')
+  const namespace = (name: string) => `/proc/${children.trim()}/ns/${name}`
+  const { process } = containerSpec(['sleep', '1000'])
+  const spec: LaunchSpec = {
+    namespaces: [],
+    joinNamespaces: { user: namespace('user'), network: namespace('net') },
+    network: { listen: [{ port: 81 }] },
+    mounts: [],
+    maskedPaths: [],
+    readonlyPaths: [],
+    process,
+  }
+  const joined = await launch(spec, { stdio: ['ignore', 'ignore', 2] })
+  boxes.push(joined)
+  const { port } = await joined.network.publish(80)
+  expect(await exchange(port, 'hello')).toBe('5 bytes')
+  await joined.network.listeners[0]?.serve(createServer((socket) => socket.end('from outside')))
+  expect(await text(await other.network.connect({ port: 81 }))).toBe('from outside')
 })
