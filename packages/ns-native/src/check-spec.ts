@@ -21,6 +21,7 @@ import type {
   Mount,
   OverlaySpec,
   ProcessSpec,
+  UplinkSpec,
 } from './launch-spec.ts'
 
 import { NAMESPACE_FLAGS } from './namespace-flags.ts'
@@ -72,9 +73,18 @@ function checkNetwork({ network, namespaces, joinNamespaces }: LaunchSpec): void
   if (network === undefined) return
   const own = namespaces.includes('network') || joinNamespaces?.network !== undefined
   check(own, '/network', 'needs a network namespace, new or joined')
-  const { listen = [] } = network
+  const { listen = [], uplink } = network
+  if (uplink !== undefined) checkUplink(uplink, namespaces)
   check(listen.length <= LISTENERS_MAX, '/network/listen', `has more than ${LISTENERS_MAX} entries`)
   each(listen, '/network/listen', checkAddress)
+}
+
+function checkUplink({ program, path }: UplinkSpec, namespaces: LaunchSpec['namespaces']): void {
+  const at = '/network/uplink'
+  check(namespaces.includes('network'), at, 'needs a new network namespace')
+  const known = program === 'pasta' || program === 'slirp4netns'
+  check(known, `${at}/program`, `unknown program ${show(program)}`)
+  if (path !== undefined) checkPath(path, `${at}/path`)
 }
 
 function checkAddress({ host, port }: InnerAddress, pointer: string): void {

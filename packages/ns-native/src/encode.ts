@@ -11,6 +11,7 @@ import type {
 } from './launch-spec.ts'
 import { NAMESPACE_FLAGS } from './namespace-flags.ts'
 import { encodeEndpoint } from './network/endpoint.ts'
+import { uplinkArguments } from './network/uplink.ts'
 import { encodeMessage, RECORD, type WireRecord } from './records.ts'
 import { emulateRoot } from './seccomp/emulate-root.ts'
 import type { WireAnswer } from './seccomp/syscall-handler.ts'
@@ -92,6 +93,7 @@ export function encodeLaunch(
     ...texts(RECORD.REMOVE, ...(monitor?.removeOnExit ?? [])),
     ...limits,
     ...(needsChannel(spec) ? [{ type: RECORD.CHANNEL, payload: Buffer.alloc(0) }] : []),
+    ...texts(RECORD.UPLINK, ...(spec.network?.uplink ? uplinkArguments(spec.network.uplink) : [])),
     ...(spec.network?.listen ?? []).map((address) => ({
       type: RECORD.LISTEN,
       payload: encodeEndpoint(address),

@@ -149,6 +149,8 @@ function pathOf(step: Step, { index }: Fault, spec: LaunchSpec): string | undefi
       return index === undefined ? undefined : `descriptor ${index}`
     case 'log':
       return spec.monitor?.logPath
+    case 'net.uplink':
+      return spec.network?.uplink?.program
     case 'net.listen': {
       const address = spec.network?.listen?.[at]
       return address && addressText(address)
@@ -195,6 +197,7 @@ const DESCRIPTIONS: Partial<Record<Step, string>> = {
   hostname: 'set the hostname',
   domainname: 'set the domain name',
   'net.lo': 'bring up the loopback interface',
+  'net.uplink': 'connect the network by',
   'net.listen': 'listen inside on',
   'mnt.propagation': 'make mounts private',
   'root.overlay': 'mount the overlay',

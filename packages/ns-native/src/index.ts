@@ -66,6 +66,7 @@ export type {
   RootSpec,
   TimeOffset,
   TmpfsRoot,
+  UplinkSpec,
 } from './launch-spec.ts'
 export type {
   CgroupSpec,
@@ -96,6 +97,7 @@ export type {
 export type { Publication, PublishOptions } from './network/publication.ts'
 export { InnerSocketError } from './network/socket-error.ts'
 export type { HostTraffic } from './network/traffic.ts'
+export { uplinkNameserver } from './network/uplink.ts'
 export type { Applied } from './overlay-changes/apply-changes.ts'
 export type { FileKind, OverlayChange } from './overlay-changes/change.ts'
 export {

@@ -54,6 +54,17 @@ export interface NetworkSpec {
    * They are `network.listeners` of the ContainedProcess, in this order.
    */
   listen?: readonly InnerAddress[]
+  /** A way to the host's network through a program of the host; the default is none. */
+  uplink?: UplinkSpec
+}
+
+/** A program that carries packets between a TAP device inside and sockets of the caller. */
+export interface UplinkSpec {
+  program: 'pasta' | 'slirp4netns'
+  /** Absolute; the default is looked for in /usr/local/bin, /usr/bin and /bin. */
+  path?: string
+  /** Let the container reach what listens on the host's loopback, by the gateway's address. Default false. */
+  hostLoopback?: boolean
 }
 
 /** An address inside. */

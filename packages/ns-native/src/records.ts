@@ -50,6 +50,7 @@ export const RECORD = {
   LIMITS: 39,
   CHANNEL: 44,
   LISTEN: 45,
+  UPLINK: 46,
   NOTIFY: 50,
   JOIN: 55,
   ATTACH_PATH: 56,

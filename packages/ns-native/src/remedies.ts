@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { findHelper } from './binding.ts'
 import { FIXED_HELPER } from './helper-file.ts'
+import { TUN_HINT } from './network/uplink.ts'
 import { PRIVILEGE_REMEDIES } from './privilege-remedies.ts'
 import type { Step } from './steps.ts'
 
@@ -14,6 +15,7 @@ const {
   ENODEV,
   ENOENT,
   ENOSPC,
+  ETIMEDOUT,
   ENOSYS,
   EPERM,
   ERANGE,
@@ -64,6 +66,12 @@ const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> 
   'setid.final': ({ errno }) => (errno === EINVAL ? unmapped() : undefined),
   'mnt.propagation': noUserNamespace,
   'net.lo': noUserNamespace,
+  'net.uplink': ({ errno, detail }) =>
+    /tun/.test(detail)
+      ? TUN_HINT
+      : errno === ETIMEDOUT
+        ? 'it did not become ready within ten seconds: try it by hand'
+        : 'the program says why; another one may work: pasta, slirp4netns',
   'net.listen': ({ errno }) =>
     errno === EADDRNOTAVAIL
       ? 'the container has no such address: use 127.0.0.1, ::1, 0.0.0.0 or ::'

@@ -19,6 +19,7 @@ export const STEPS = [
   'idmap.gid',
   'sched',
   'oomscore',
+  'net.uplink',
   'init',
   'time',
   'setid',

@@ -311,6 +311,8 @@ static int decode(const struct record *r, struct cw_config *c) {
     case CW_RECORD_CHANNEL:
         c->channel = true;
         return r->length == 0 ? 0 : -EINVAL;
+    case CW_RECORD_UPLINK:
+        return add_text(r, &c->uplink);
     case CW_RECORD_LISTEN:
         return cw_endpoint_decode(r->payload, r->length, &c->listeners[c->listener_count++]);
     case CW_RECORD_ATTACH_PATH:
@@ -354,6 +356,7 @@ static bool take_lists(struct arena *arena, struct cw_config *c, const uint32_t 
            take_strings(arena, &c->readonly, counts[CW_RECORD_READONLY]) &&
            take_strings(arena, &c->arguments, counts[CW_RECORD_ARGUMENT]) &&
            take_strings(arena, &c->environment, counts[CW_RECORD_ENVIRONMENT]) &&
+           take_strings(arena, &c->uplink, counts[CW_RECORD_UPLINK]) &&
            take_strings(arena, &c->removals, counts[CW_RECORD_REMOVE]);
 }
 
@@ -381,6 +384,7 @@ static bool has_its_namespaces(const struct cw_config *c) {
     return (c->namespaces & ~known) == 0 && (!mounts || c->namespaces & CLONE_NEWNS) &&
            (c->hostname == NULL || c->namespaces & CLONE_NEWUTS) &&
            (c->listener_count == 0 || cw_has_network(c)) &&
+           (c->uplink.count == 0 || c->namespaces & CLONE_NEWNET) &&
            (c->namespaces == 0 || c->join.pid == 0) &&
            (p->domainname == NULL || c->namespaces & CLONE_NEWUTS) &&
            (p->offset_count == 0 || c->namespaces & CLONE_NEWTIME) &&
@@ -402,7 +406,7 @@ static bool is_complete(const struct cw_config *c, const uint32_t *counts) {
            (c->listener_count == 0 || c->channel) && is_absolute(c->cwd) && is_absolute(c->root) &&
            is_absolute(c->upper) && is_absolute(c->work) && is_absolute(c->newuidmap) &&
            is_absolute(c->newgidmap) && is_absolute(c->log_path) && is_absolute(c->exit_path) &&
-           is_absolute(c->attach_path) &&
+           is_absolute(c->attach_path) && is_absolute(c->uplink.items[0]) &&
            all_absolute(&c->lower) && all_absolute(&c->masked) && all_absolute(&c->readonly) &&
            all_absolute(&c->removals);
 }

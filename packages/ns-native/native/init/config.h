@@ -120,6 +120,7 @@ struct cw_config {
     bool channel;
     struct cw_endpoint *listeners;
     uint32_t listener_count;
+    struct cw_strings uplink;
     struct cw_privilege privilege;
     struct cw_group *cgroups;
     uint32_t cgroup_count;

@@ -20,6 +20,7 @@
 #include "resources.h"
 #include "setns.h"
 #include "sys.h"
+#include "uplink.h"
 
 // How long after the container's end output is waited for that may not come (a descriptor that
 // left the container) or that nobody may take (the launcher is gone).
@@ -137,6 +138,7 @@ static int start(struct cw_monitor *m) {
     if (m->config.join.pid != 0) return 0;
     error = prepare_init(m);
     if (error == 0) error = cw_cgroup_attach(m);
+    if (error == 0) error = cw_uplink_start(m);
     if (error < 0) return error;
     cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
     CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));
@@ -354,6 +356,7 @@ static void end_init(struct cw_monitor *m) {
 
 static void finish(struct cw_monitor *m) {
     if (m->pid > 0 && !m->dead) end_init(m);
+    cw_uplink_stop(m);
     cw_relay_close(&m->relay);
     if (m->started) {
         uint32_t reason = cw_limits_finish(m);

@@ -31,6 +31,10 @@ struct cw_monitor {
     struct cw_config config;
     struct cw_relay relay;
     struct cw_broker broker;
+    struct {
+        int keeper; // its pid; 0 without
+        int lifeline;
+    } uplink;
     struct cw_notify notify;
     struct cw_attach attach;
     struct cw_commands commands;

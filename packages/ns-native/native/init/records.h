@@ -53,6 +53,7 @@
 #define CW_RECORD_ROOT_TMPFS 32    /* u64 size, u32 mode, 0 */
 #define CW_RECORD_CHANNEL 44       /* nothing: descriptor 4 is the descriptor channel */
 #define CW_RECORD_LISTEN 45        /* endpoint; repeated */
+#define CW_RECORD_UPLINK 46        /* string; repeated: a program and its arguments, %p for init's pid */
 #define CW_RECORD_NOTIFY 50        /* u32 CW_NOTIFY_*, milliseconds that Node has for an answer */
 #define CW_RECORD_JOIN 55          /* u32 pid, parent or 0; u64 start time or 0: no container, but a
                                       further program in that one */

@@ -22,6 +22,7 @@
     X(IDMAP_GID, "idmap.gid")                                                                     \
     X(SCHED, "sched")                                                                             \
     X(OOMSCORE, "oomscore")                                                                       \
+    X(NET_UPLINK, "net.uplink")                                                                   \
     /* init, PID 1 inside */                                                                      \
     X(INIT, "init")                                                                               \
     X(TIME, "time")                                                                               \
