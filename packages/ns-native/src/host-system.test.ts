@@ -49,13 +49,19 @@ test('a merged /usr keeps its links', () => {
 })
 
 test('directories of their own are bound, missing ones left out', () => {
-  const root = host({ 'usr/bin': null, bin: null, lib: null, 'etc/ssl': null, 'etc/hosts': '' })
+  const root = host({
+    'usr/bin': null,
+    bin: null,
+    lib: null,
+    'etc/ssl/certs': null,
+    'etc/hosts': '',
+  })
   expect(shown(root)).toEqual({
     '/usr': '/usr',
     '/bin': '/bin',
     '/lib': '/lib',
     '/etc/hosts': '/etc/hosts',
-    '/etc/ssl': '/etc/ssl',
+    '/etc/ssl/certs': '/etc/ssl/certs',
   })
 })
 
@@ -67,13 +73,13 @@ test('a link into what is shown stays a link, any other is resolved, one to nowh
     'etc/resolv.conf': '-> ../run/systemd/resolve/stub-resolv.conf',
     'etc/hosts': '-> /nowhere/at/all',
     'etc/ssl': '-> ../usr/../var/ssl',
-    'var/ssl': null,
+    'var/ssl/certs': null,
   })
   expect(shown(root)).toEqual({
     '/usr': '/usr',
     '/etc/localtime': '-> ../usr/share/zoneinfo/Asia/Tokyo',
     '/etc/resolv.conf': '/run/systemd/resolve/stub-resolv.conf',
-    '/etc/ssl': '/var/ssl',
+    '/etc/ssl/certs': '/var/ssl/certs',
   })
 })
 
@@ -95,15 +101,17 @@ test('names in /etc can be chosen', () => {
   expect(shown(root, ['mine'])).toEqual({ '/etc/mine': '/etc/mine' })
 })
 
-test('nothing secret is among the names in /etc', () => {
-  for (const name of [
+test('nothing secret is shown of /etc, not even to root', () => {
+  const secrets = [
     'shadow',
-    'gshadow',
     'sudoers',
-    'ssh',
+    'ssh/key',
     'machine-id',
-    'hostname',
-    'krb5.keytab',
-  ])
-    expect(HOST_ETC).not.toContain(name)
+    'ssl/private/key',
+    'pki/tls/private/key',
+  ]
+  const root = host(Object.fromEntries(secrets.map((name) => [`etc/${name}`, 'secret'])))
+  expect(shown(root)).toEqual({})
+  for (const path of HOST_ETC)
+    for (const secret of secrets) expect(`${secret}/`.startsWith(`${path}/`)).toBe(false)
 })

@@ -4,7 +4,7 @@ import type { Mount } from './launch-spec.ts'
 
 /** What {@link hostSystemMounts} takes. */
 export interface HostSystemOptions {
-  /** What is shown of /etc, by name; {@link HOST_ETC} unless given. */
+  /** What is shown of /etc, by paths below it; {@link HOST_ETC} unless given. */
   etc?: readonly string[]
   /** Where the host's files are; `/` unless given. */
   root?: string
@@ -25,9 +25,9 @@ const SYSTEM_DIRECTORIES = [
 ]
 
 /**
- * Names in /etc that programs read, and that tell of the machine no more than its `/usr` does: how
+ * Paths in /etc that programs read, and that tell of the machine no more than its `/usr` does: how
  * names and libraries are found, certificates, time zone, locales. Not among them are shadow, machine-id,
- * hostname, ssh, or what is configured for services.
+ * hostname, ssh, private keys, or what is configured for services: as root inside, root could read them.
  */
 export const HOST_ETC = [
   'alternatives',
@@ -54,11 +54,17 @@ export const HOST_ETC = [
   'nsswitch.conf',
   'os-release',
   'passwd',
-  'pki',
+  'pki/ca-trust',
+  'pki/tls/cert.pem',
+  'pki/tls/certs',
+  'pki/tls/openssl.cnf',
   'protocols',
   'resolv.conf',
   'services',
-  'ssl',
+  'ssl/ca-bundle.pem',
+  'ssl/cert.pem',
+  'ssl/certs',
+  'ssl/openssl.cnf',
   'static',
   'terminfo',
   'timezone',
