@@ -23,3 +23,20 @@ test('the README’s program runs and prints what the README says', (context) =>
   expect([...lines(stdout), ...lines(stderr)].sort()).toEqual(lines(printed).sort())
   expect(status).toBe(0)
 })
+
+test('the README’s decision about a system call is taken, and felt by the program', (context) => {
+  requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
+  const readme = readFileSync(`${packageDirectory}/README.md`, 'utf8')
+  const section = readme.slice(readme.indexOf('## Decisions about system calls'))
+  const [, program = ''] = /^```js\n(.*?)^```$/ms.exec(section) ?? []
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '--eval', program],
+    { cwd: packageDirectory, encoding: 'utf8' },
+  )
+  expect([stderr, ...stdout.trim().split('\n')]).toEqual([
+    '',
+    'socket(2, …)',
+    expect.stringContaining('Network is unreachable'),
+  ])
+})

@@ -52,6 +52,8 @@ const OWN_OPTIONS: Record<OwnOption, true> = {
   idMapping: true,
   root: true,
   seccomp: true,
+  onSyscall: true,
+  syscallTimeoutMs: true,
   nestedNamespaces: true,
   pty: true,
   cwd: true,

@@ -6,6 +6,7 @@ import type {
   RootSpec,
 } from '../launch-spec.ts'
 import type { SeccompProfile } from '../seccomp/profile.ts'
+import type { SyscallHandler } from '../seccomp/syscall-handler.ts'
 import type { StdioOptions } from './stdio.ts'
 
 /**
@@ -29,6 +30,12 @@ export interface SpawnOptions extends ChildOptions, Mechanisms {
   root?: 'system' | 'host' | RootSpec
   /** `'default'`: containers' usual filter. `'none'`. A profile as docker and OCI have them, or a BPF program. */
   seccomp?: 'default' | 'none' | SeccompProfile | Uint8Array
+  /**
+   * Decides about the calls for which `seccomp` says `SCMP_ACT_NOTIFY`, from their registers. EPERM
+   * when it throws, takes longer than `syscallTimeoutMs` (10,000), and when this process has gone.
+   */
+  onSyscall?: SyscallHandler
+  syscallTimeoutMs?: number
   /** Allow user namespaces, and with them mounts, inside: where most holes of the kernel begin. Default false. */
   nestedNamespaces?: boolean
   /** A pseudo-terminal as stdin, stdout and stderr: what is typed goes to `stdin`, `stdout` is the screen. */

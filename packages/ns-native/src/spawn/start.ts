@@ -12,7 +12,7 @@ import { type StdioOptions, stdioTargets } from './stdio.ts'
 /** How a planned program relates to this process. */
 export type StartOptions = Pick<
   SpawnOptions,
-  'stdio' | 'signal' | 'killSignal' | 'detached' | 'collectBytes'
+  'stdio' | 'signal' | 'killSignal' | 'detached' | 'collectBytes' | 'onSyscall' | 'syscallTimeoutMs'
 > & {
   degraded?: readonly string[]
   /** The program's part of the spec for one that joins it. */
@@ -26,7 +26,8 @@ type Targets = [StdioTarget, StdioTarget, StdioTarget]
 /** Start what was planned. Throws PolicyError; tells all else by the process's events and promises. */
 export function start(spec: LaunchSpec, options: StartOptions): SandboxProcess {
   const { detached = false } = options
-  return begin(spec, options, (stdio) => startLaunch(spec, { stdio, detached }))
+  const answers = answering(options)
+  return begin(spec, options, (stdio) => startLaunch(spec, { stdio, detached, ...answers }))
 }
 
 /** Start a program in the sandbox of another. */
@@ -35,7 +36,17 @@ function startBeside(
   spec: LaunchSpec,
   options: StartOptions,
 ): SandboxProcess {
-  return begin(spec, options, (stdio) => startJoin(beside, { process: spec.process }, { stdio }))
+  const answers = answering(options)
+  return begin(spec, options, (stdio) =>
+    startJoin(beside, { process: spec.process }, { stdio, ...answers }),
+  )
+}
+
+function answering({ onSyscall, syscallTimeoutMs }: StartOptions) {
+  return {
+    ...(onSyscall === undefined ? {} : { onSyscall }),
+    ...(syscallTimeoutMs === undefined ? {} : { syscallTimeoutMs }),
+  }
 }
 
 function begin(
@@ -59,7 +70,8 @@ function begin(
     exec: (beside, command, chosen) => {
       const process = options.joining(chosen, command)
       const { joining, degraded = [] } = options
-      return startBeside(beside, { ...spec, process }, { ...chosen, joining, degraded })
+      const more = { ...chosen, ...answering(options), joining, degraded }
+      return startBeside(beside, { ...spec, process }, more)
     },
   })
 }
