@@ -23,7 +23,7 @@ const stride = process.env['CROMWELL_TEST_SWEEP'] === undefined ? 3 : 1
 const SURVIVED =
   'close munmap setsid chdir fcntl ioctl personality pidfd_open dup3 openat ppoll wait4 sendto sendmsg ' +
   'recvmsg recvfrom pidfd_send_signal getsockopt prctl readlinkat clone3 sched_getscheduler ' +
-  'getpriority ioprio_get ioprio_set sched_setaffinity openat2 read keyctl fstatfs statx'
+  'clock_gettime getpriority ioprio_get ioprio_set sched_setaffinity openat2 read keyctl fstatfs statx'
 
 async function inject(
   errno: number,
