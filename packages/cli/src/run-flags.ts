@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { RunOptions } from '@cromwell/engine'
 import type { Environment } from './environment.ts'
 import { usageError } from './errors.ts'
+import { parseCpus, parseMemory, parsePidsLimit } from './limit-flags.ts'
 
 /** The flags of `cromwell run` as given. */
 export interface RunFlags {
@@ -18,6 +19,9 @@ export interface RunFlags {
   volume: readonly string[]
   entrypoint: string | undefined
   network: string | undefined
+  memory: string | undefined
+  cpus: string | undefined
+  pidsLimit: string | undefined
   pull: string | undefined
   platform: string | undefined
   rootfs: string | undefined
@@ -50,6 +54,9 @@ export function parseRunFlags(flags: RunFlags, environment: Environment): RunOpt
     id: flags.containerId,
     hostname: flags.hostname,
     readOnly: flags.readOnly,
+    memoryBytes: flags.memory === undefined ? undefined : parseMemory(flags.memory),
+    cpus: flags.cpus === undefined ? undefined : parseCpus(flags.cpus),
+    pidsLimit: flags.pidsLimit === undefined ? undefined : parsePidsLimit(flags.pidsLimit),
     removeOnExit: flags.rm || flags.del,
     detached: flags.detach,
     pull: oneOf(PULL_POLICIES, flags.pull ?? 'missing', 'unknown pull policy'),

@@ -10,6 +10,7 @@ import {
   type MountConfig,
   OCI_VERSION,
   type ProcessConfig,
+  type ResourcesConfig,
   ROOT_EMULATION_ANNOTATION,
   type RuntimeConfig,
 } from '@cromwell/runtime'
@@ -33,6 +34,7 @@ export interface BundleOptions {
   etcFiles: readonly EtcFile[]
   volumes: readonly Volume[]
   idMapping: IdMappingPlan
+  resources?: ResourcesConfig
   /** The host mounts cgroup v2 at /sys/fs/cgroup. */
   cgroup2: boolean
   annotations: Record<string, string>
@@ -89,7 +91,7 @@ function processOf(options: BundleOptions): ProcessConfig {
   }
 }
 
-function linuxOf({ network, idMapping }: BundleOptions): LinuxConfig {
+function linuxOf({ network, idMapping, resources = {} }: BundleOptions): LinuxConfig {
   const types = ['user', 'mount', 'pid', 'ipc', 'uts', 'cgroup']
   if (network === 'none') types.push('network')
   return {
@@ -99,6 +101,7 @@ function linuxOf({ network, idMapping }: BundleOptions): LinuxConfig {
     maskedPaths: defaultMaskedPaths(),
     readonlyPaths: [...DEFAULT_READONLY_PATHS],
     seccomp: defaultSeccompProfile(),
+    ...(Object.keys(resources).length === 0 ? {} : { resources }),
   }
 }
 

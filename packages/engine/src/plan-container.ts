@@ -1,3 +1,4 @@
+import type { ResourcesConfig } from '@cromwell/runtime'
 import { ANNOTATIONS } from './annotations.ts'
 import type { BundleOptions } from './bundle.ts'
 import { hasCgroup2 } from './cgroup.ts'
@@ -63,11 +64,24 @@ export function planContainer(
       hostname,
       network,
       readOnly: options.readOnly ?? false,
+      resources: resourcesOf(options),
       volumes: (options.volumes ?? []).map((text) => parseVolume(text, context.host.cwd)),
       idMapping,
       cgroup2: hasCgroup2(),
       annotations,
     },
+  }
+}
+
+const CPU_PERIOD_MICROS = 100_000
+
+function resourcesOf({ memoryBytes, cpus, pidsLimit }: RunOptions): ResourcesConfig {
+  return {
+    ...(memoryBytes === undefined ? {} : { memory: { limit: memoryBytes } }),
+    ...(cpus === undefined
+      ? {}
+      : { cpu: { quota: Math.round(cpus * CPU_PERIOD_MICROS), period: CPU_PERIOD_MICROS } }),
+    ...(pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } }),
   }
 }
 

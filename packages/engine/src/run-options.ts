@@ -33,6 +33,12 @@ export interface RunOptions {
   hostname?: string | undefined
   /** Make the root read-only, with tmpfs on /run, /tmp and /var/tmp. */
   readOnly?: boolean | undefined
+  /** Bytes of memory, swap not included: there is none beside. */
+  memoryBytes?: number | undefined
+  /** Processors' worth of time, such as 1.5. */
+  cpus?: number | undefined
+  /** Processes and threads at once. */
+  pidsLimit?: number | undefined
   /** Remove the container when it ends. */
   removeOnExit?: boolean | undefined
   /** Let it outlive this process. */

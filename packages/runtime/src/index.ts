@@ -19,6 +19,7 @@ export {
   type MountConfig,
   OCI_VERSION,
   type ProcessConfig,
+  type ResourcesConfig,
   ROOT_EMULATION_ANNOTATION,
   type RuntimeConfig,
 } from './runtime-spec.ts'

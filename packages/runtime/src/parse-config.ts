@@ -13,6 +13,7 @@ import {
   readUnsigned,
 } from './json-reader.ts'
 import { readAttributes } from './process-attributes.ts'
+import { readResources } from './resources.ts'
 import type {
   CapabilitiesConfig,
   IdMappingConfig,
@@ -131,6 +132,7 @@ function readLinux(linux: JsonValue): LinuxConfig {
     // ns-native checks it, as it does every profile
     ...optional(linux, 'seccomp', (from) => readObject(from).value as SeccompProfile),
     ...optional(linux, 'timeOffsets', readTimeOffsets),
+    ...optional(linux, 'resources', readResources),
   }
 }
 

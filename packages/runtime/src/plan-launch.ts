@@ -11,6 +11,7 @@ import type {
 import { RuntimeError } from './errors.ts'
 import { planMounts } from './plan-mounts.ts'
 import { planAttributes } from './process-attributes.ts'
+import { planLimits } from './resources.ts'
 import type {
   CapabilitiesConfig,
   IdMappingConfig,
@@ -48,6 +49,7 @@ export function planLaunch(config: RuntimeConfig, context: LaunchContext): Launc
   const { namespaces, joinNamespaces } = planNamespaces(linux)
   const idMapping = planIdMapping(linux, namespaces, context.idMapping)
   refuseSharedPropagation(linux.rootfsPropagation)
+  const limits = planLimits(linux.resources ?? {})
   return {
     namespaces,
     ...(Object.keys(joinNamespaces).length === 0 ? {} : { joinNamespaces }),
@@ -60,6 +62,7 @@ export function planLaunch(config: RuntimeConfig, context: LaunchContext): Launc
     maskedPaths: linux.maskedPaths ?? [],
     readonlyPaths: linux.readonlyPaths ?? [],
     process: planProcess(config.process, context),
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
     ...(context.monitor === undefined ? {} : { monitor: context.monitor }),
   }
 }

@@ -72,6 +72,29 @@ export interface LinuxConfig {
   seccomp?: SeccompProfile
   /** Seconds and nanoseconds by clock: `monotonic`, `boottime`. */
   timeOffsets?: Record<string, { secs: number; nanosecs?: number }>
+  resources?: ResourcesConfig
+}
+
+/** How much the container may use, `linux.resources`; 0 and less is no limit. */
+export interface ResourcesConfig {
+  /** Bytes; `swap` is memory and swap together. */
+  memory?: { limit?: number; swap?: number }
+  /** Microseconds of processor time in each period. */
+  cpu?: { quota?: number; period?: number }
+  pids?: { limit?: number }
+  blockIO?: {
+    throttleReadBpsDevice?: ThrottleConfig[]
+    throttleWriteBpsDevice?: ThrottleConfig[]
+    throttleReadIOPSDevice?: ThrottleConfig[]
+    throttleWriteIOPSDevice?: ThrottleConfig[]
+  }
+}
+
+/** Of one block device, each second. */
+export interface ThrottleConfig {
+  major: number
+  minor: number
+  rate: number
 }
 
 /** One range of an id mapping. */

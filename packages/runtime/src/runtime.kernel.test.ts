@@ -112,6 +112,18 @@ test('limits, ranks and clocks of the config hold inside', async () => {
   expect(Number(uptime?.split(' ')[0])).toBeGreaterThan(1e9)
 })
 
+test('the resources of the config are limits', async () => {
+  const script = 'for i in 1 2 3 4 5 6; do sleep 0.2 & done; wait; echo fine'
+  const reservation = reserve('few', sh(script), {}, (config) => {
+    if (config.linux) config.linux.resources = { pids: { limit: 3 }, memory: { limit: 1 << 26 } }
+  })
+  const container = await runtime.run(reservation, { idMapping, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { stdout } = container.stdio
+  const [output] = await Promise.all([stdout === undefined ? '' : text(stdout), container.wait()])
+  await runtime.delete('few')
+  expect(output).not.toContain('fine')
+})
+
 test('a bundle without config.json is an error with the path', async () => {
   const bundle = join(directory, 'nothing')
   const running = runtime.run(runtime.reserve({ id: 'none', bundle }), { stdio: ignored })

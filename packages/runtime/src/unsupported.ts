@@ -26,28 +26,11 @@ export function refuseUnsupported(config: unknown): void {
   for (const pointer of UNSUPPORTED) {
     if (!isEmpty(at(config, pointer))) throw unsupported(pointer, 'is not supported')
   }
-  const resources = at(config, '/linux/resources')
-  if (!isEmpty(resources) && !deniesDevicesOnly(resources)) {
-    throw unsupported('/linux/resources', 'is not supported: no cgroup is created')
-  }
 }
 
 /** An error about one place in config.json. */
 export function unsupported(pointer: string, why: string): RuntimeError {
   return new RuntimeError('ERR_RUNTIME_UNSUPPORTED', `config.json: ${pointer} ${why}`, { pointer })
-}
-
-/**
- * `runc spec` writes a device rule that denies all; that holds without a cgroup too, since no
- * device node can be made in a user namespace and /dev has only the harmless ones.
- */
-function deniesDevicesOnly(resources: unknown): boolean {
-  const { devices, ...others } = resources as { devices?: unknown } // an object: not empty, came from JSON
-  return (
-    Object.values(others).every(isEmpty) &&
-    Array.isArray(devices) &&
-    devices.every((rule: unknown) => at(rule, '/allow') === false)
-  )
 }
 
 function at(value: unknown, pointer: string): unknown {
@@ -59,7 +42,8 @@ function at(value: unknown, pointer: string): unknown {
   return current
 }
 
-function isEmpty(value: unknown): boolean {
+/** Nothing is asked for by it. */
+export function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === '') return true
   return typeof value === 'object' && Object.values(value).every(isEmpty)
 }

@@ -60,6 +60,13 @@ export class RunCommand extends CliCommand {
     description: 'Use network `MODE`: host (default), none',
   })
   readOnly = Option.Boolean('--read-only', false, { description: 'Make the root read-only' })
+  memory = Option.String('-m,--memory', {
+    description: 'Give it at most `SIZE` of memory: 512m, 2g',
+  })
+  cpus = Option.String('--cpus', { description: "Give it at most `NUMBER` processors' time: 1.5" })
+  pidsLimit = Option.String('--pids-limit', {
+    description: 'Let it have at most `NUMBER` processes and threads',
+  })
   pull = Option.String('--pull', { description: 'Pull `WHEN`: missing (default), always, never' })
   quiet = Option.Boolean('-q,--quiet', false, { description: 'Show no progress of the pull' })
   platform = Option.String('--platform', { description: 'Use the image for `OS/ARCH[/VARIANT]`' })
