@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
 import { beforeEach, expect, test } from 'vitest'
-import { containerSpec, runSpec, singleId } from '../container.test.fixture.ts'
+import { collect, containerSpec, runSpec, singleId } from '../container.test.fixture.ts'
+import { join } from '../join.ts'
+import { launch } from '../launch.ts'
 
 beforeEach((context) => {
   requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
@@ -205,6 +207,19 @@ test('groups of the spec are the process’s from the start', async () => {
     process: { rootEmulation: true, additionalGids: [4, 27] },
   })
   expect(lines).toEqual(['((0, 0, 0), (0, 0, 0), [4, 27])'])
+})
+
+test('a program that joins the container may be played, too', async () => {
+  const container = await launch(containerSpec(['sleep', '1000'], EMULATED), {
+    stdio: ['ignore', 'ignore', 'ignore'],
+  })
+  const script = `${PRELUDE}\nos.setresuid(5, 5, 5); print(ids())`
+  const { process } = containerSpec(['python3', '-c', script], EMULATED)
+  const joined = await join(container, { process }, { stdio: ['ignore', 'pipe', 'inherit'] })
+  expect(await collect(joined.stdout)).toBe('((5, 5, 5), (0, 0, 0), [])\n')
+  expect(await joined.wait()).toMatchObject({ exitCode: 0 })
+  container.kill('SIGKILL')
+  await container.wait()
 })
 
 test('files are given away, devices made, pipes are real', async () => {

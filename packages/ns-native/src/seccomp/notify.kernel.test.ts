@@ -12,6 +12,7 @@ import {
   runSpec,
   temporaryDirectory,
 } from '../container.test.fixture.ts'
+import { join as joinContainer } from '../join.ts'
 import { launch } from '../launch.ts'
 import { compileSeccomp } from './compile.ts'
 import type { SeccompRule } from './profile.ts'
@@ -154,6 +155,34 @@ test('every call of set-up may be asked about: even exec, and what carries the l
   )
   expect(result).toMatchObject({ exitCode: 0, stdout: 'done\n' })
   expect([...asked]).toEqual(expect.arrayContaining(['execve', 'mmap', 'write', 'exit_group']))
+})
+
+test('a program that joins a container has handlers of its own', async () => {
+  const container = await launch(containerSpec(['sleep', '1000']), {
+    stdio: ['ignore', 'ignore', 'ignore'],
+  })
+  const script = 'mkdir /tmp/a || exit 3'
+  const process = {
+    ...containerSpec(['/bin/sh', '-c', script]).process,
+    seccomp: asking(...MKDIR, 'execve'),
+  }
+  const asked: string[] = []
+  const joined = await joinContainer(
+    container,
+    { process },
+    {
+      stdio: ['ignore', 'ignore', 'ignore'],
+      onSyscall: ({ syscall }) => {
+        asked.push(syscall)
+        return syscall === 'execve' ? { continueByRegisters: true } : { errno: 'EACCES' }
+      },
+    },
+  )
+  expect(await joined.wait()).toMatchObject({ exitCode: 3 })
+  expect(asked).toContain('execve')
+  expect(asked.some((name) => MKDIR.includes(name))).toBe(true)
+  container.kill('SIGKILL')
+  await container.wait()
 })
 
 test('many threads may wait at once, and each gets its own answer', async () => {
