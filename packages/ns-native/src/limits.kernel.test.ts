@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { cgroup } from './cgroup/cgroup.ts'
 import {
   type Changes,
   containerSpec,
@@ -134,6 +135,23 @@ test('as many processes as are allowed can be had, and one more cannot', async (
   const result = await limited(start(5), { pids: 5 })
   expect(result.stdout).not.toContain('fine')
   expect(result.exitCode).not.toBe(0)
+})
+
+test('a number of processors is had, by whatever holds it', async () => {
+  const result = await limited(`nproc; ${BUSY}`, { cpus: 1, wallMs: 1000 })
+  const { enforcedBy } = result.limits.cpus ?? {}
+  expect(['cgroup1', 'cgroup2', 'systemd', 'affinity']).toContain(enforcedBy)
+  if (enforcedBy === 'affinity') expect(result.stdout).toBe('1\n')
+})
+
+test('a part of a processor is more than affinity can give', async (context) => {
+  requires(context, 'no-cgroup', cgroup.detect().by === undefined, 'there is a control group')
+  const limits = { cpus: 0.5 }
+  const refused = { code: 'ERR_NS_UNSUPPORTED', missing: ['cpus'], pointer: '/limits/cpus' }
+  await expect(runSpec(containerSpec(['true'], { limits }))).rejects.toMatchObject(refused)
+  const result = await limited('nproc', limits)
+  expect(result.stdout).toBe('1\n')
+  expect(result.limits.cpus).toMatchObject({ enforcedBy: 'affinity', limit: 1, degraded: true })
 })
 
 test('what is used can be asked for while it runs', async () => {
