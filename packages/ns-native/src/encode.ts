@@ -41,6 +41,8 @@ export interface JoinIdentity {
   pid: number
   parent: number
   startTime: number
+  /** RLIMIT_NPROC of the container's program, where that is what limits its processes. */
+  nproc?: number
 }
 
 /** What of LaunchOptions the helper is told. */

@@ -55,7 +55,10 @@ export function startJoin(
 function identify(target: JoinTarget) {
   if (target instanceof ContainedProcess) {
     // The monitor waits for it, so that while it is its child the number is nobody else's.
-    return { pid: target.pid, parent: target.monitorPid, startTime: 0 }
+    const identity = { pid: target.pid, parent: target.monitorPid, startTime: 0 }
+    const { enforcedBy, limit = 0 } = target.limits.pids ?? {}
+    // a resource limit is of each process, so this one needs it, too
+    return enforcedBy === 'userns-rlimit' ? { ...identity, nproc: limit + 1 } : identity
   }
   const { pid, startTime } = target
   check(pid > 0 && pid <= 0x7fffffff && Number.isInteger(pid), '/pid', pid)

@@ -39,7 +39,7 @@ type GroupLimit = keyof typeof CONTROLLERS
  * what the kernel and the monitor can do without. Throws UnsupportedError for a limit that nothing
  * holds, unless `allowDegraded` names it. A program that joins a container is in its groups.
  */
-export function planLimits(spec: LaunchSpec, join?: { pid: number }): LimitPlan {
+export function planLimits(spec: LaunchSpec, join?: { pid: number; nproc?: number }): LimitPlan {
   const limits = spec.limits ?? {}
   const asked = groupLimits(limits)
   const wantsGroup = asked.length > 0 || spec.cgroup !== undefined
@@ -52,7 +52,7 @@ export function planLimits(spec: LaunchSpec, join?: { pid: number }): LimitPlan 
       outputBytes: limits.outputBytes ?? 0,
       memoryBytes: 0,
       pids: 0,
-      nproc: 0,
+      nproc: join?.nproc ?? 0,
     },
     hasGroup: place !== undefined,
     groups: place === undefined ? ((join && scopeEntry(join.pid)) ?? []) : makeGroups(place, spec),

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join as joinPath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
@@ -16,6 +16,7 @@ import {
   runSpec,
   temporaryDirectory,
 } from './container.test.fixture.ts'
+import { join } from './join.ts'
 import { launch } from './launch.ts'
 import type { Limits } from './limits.ts'
 
@@ -88,7 +89,7 @@ test('stdout and stderr count together, and what ended meanwhile was too much, t
 })
 
 test('output that nobody reads is no way around the limit of it', async () => {
-  const path = join(temporaryDirectory(), 'log')
+  const path = joinPath(temporaryDirectory(), 'log')
   const spec = containerSpec(['yes'], {
     limits: { outputBytes: 10_000 },
     monitor: { logPath: path },
@@ -154,6 +155,16 @@ test('a part of a processor is more than affinity can give', async (context) => 
   expect(result.limits.cpus).toMatchObject({ enforcedBy: 'affinity', limit: 1, degraded: true })
 })
 
+test('a program that joins is held by the container’s limit of processes', async () => {
+  const spec = containerSpec(['sleep', '1000'], { limits: { pids: 6 }, allowDegraded: ['pids'] })
+  const child = await launch(spec, silent)
+  const args = ['/bin/sh', '-c', 'for i in 1 2 3 4 5 6; do sleep 5 & done; wait']
+  const joined = await join(child, { process: { ...spec.process, args } }, silent)
+  expect(await joined.wait()).not.toMatchObject({ exitCode: 0 })
+  child.kill('SIGKILL')
+  await child.wait()
+})
+
 test('what is used can be asked for while it runs', async () => {
   const spec = containerSpec(['/bin/sh', '-c', 'sleep 1000 & sleep 1000'])
   const child = await launch(spec, silent)
@@ -190,7 +201,7 @@ if (then === 'wait') await child.wait()
 
 /** Another Node process that launches a spec; resolves with its own, init's and the monitor's pid. */
 async function launchElsewhere(script: string, limits: Limits, options: object, then: string) {
-  const exitPath = join(temporaryDirectory(), 'exit')
+  const exitPath = joinPath(temporaryDirectory(), 'exit')
   const spec = containerSpec(['/bin/sh', '-c', script], { limits, monitor: { exitPath } })
   const { seccomp: _, ...program } = spec.process
   const texts = [{ ...spec, process: program }, options].map((part) => JSON.stringify(part))
