@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { canCreateUserNamespace, requires } from '@cromwell/test-support'
+import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
 import { beforeEach, expect, test } from 'vitest'
 import { collect, containerSpec, runSpec, singleId } from '../container.test.fixture.ts'
 import { join } from '../join.ts'
@@ -7,6 +7,7 @@ import { launch } from '../launch.ts'
 
 beforeEach((context) => {
   requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
+  requiresProgram(context, 'python3')
 })
 
 const EMULATED = { idMapping: singleId, process: { rootEmulation: true } } as const
@@ -215,7 +216,7 @@ test('a program that joins the container may be played, too', async () => {
   })
   const script = `${PRELUDE}\nos.setresuid(5, 5, 5); print(ids())`
   const { process } = containerSpec(['python3', '-c', script], EMULATED)
-  const joined = await join(container, { process }, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const joined = await join(container, { process }, { stdio: ['ignore', 'pipe', 2] })
   expect(await collect(joined.stdout)).toBe('((5, 5, 5), (0, 0, 0), [])\n')
   expect(await joined.wait()).toMatchObject({ exitCode: 0 })
   container.kill('SIGKILL')

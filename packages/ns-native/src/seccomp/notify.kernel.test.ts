@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { canCreateUserNamespace, requires } from '@cromwell/test-support'
+import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
 import { beforeEach, describe, expect, test } from 'vitest'
 import {
   collect,
@@ -185,7 +185,8 @@ test('a program that joins a container has handlers of its own', async () => {
   await container.wait()
 })
 
-test('many threads may wait at once, and each gets its own answer', async () => {
+test('many threads may wait at once, and each gets its own answer', async (context) => {
+  requiresProgram(context, 'python3')
   const script = `
 import ctypes, threading
 libc = ctypes.CDLL(None, use_errno=True)
