@@ -139,9 +139,12 @@ function connectTo(path: string): Socket {
   if (Buffer.byteLength(path) <= ADDRESS_MAX_BYTES) return connect({ path })
   const directory = openSync(dirname(path), fsConstants.O_RDONLY | fsConstants.O_DIRECTORY)
   const socket = connect({ path: `/proc/self/fd/${directory}/${basename(path)}` })
-  socket.once('connect', () => closeSync(directory))
-  socket.once('error', () => closeSync(directory))
-  return socket
+  // Once only: later the number may be somebody else's.
+  const release = () => {
+    socket.off('connect', release).off('error', release)
+    closeSync(directory)
+  }
+  return socket.on('connect', release).on('error', release)
 }
 
 function ended(why: string): NamespaceError {
