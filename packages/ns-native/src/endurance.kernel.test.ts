@@ -32,6 +32,12 @@ function count() {
   }
 }
 
+/** The same once the monitors of what has ended, which are the last to end, are gone. */
+async function settled(children: number) {
+  await eventually(() => count().children === children)
+  return count()
+}
+
 function memory() {
   collectGarbage()
   collectGarbage()
@@ -60,10 +66,9 @@ async function runOnce(spec: LaunchSpec, index: number): Promise<void> {
 
 test('a thousand launches leave descriptors, mounts, processes and memory as they were', async () => {
   await repeat(200, runOnce)
-  const [before, memoryBefore] = [count(), memory()]
+  const [before, memoryBefore] = [await settled(0), memory()]
   await repeat(1000, runOnce)
-  await eventually(() => count().descriptors <= before.descriptors)
-  expect(count()).toEqual(before)
+  expect(await settled(before.children)).toEqual(before)
   const after = memory()
   expect(after.heapUsed - memoryBefore.heapUsed).toBeLessThan(2 * MEGABYTE)
   expect(after.external - memoryBefore.external).toBeLessThan(2 * MEGABYTE)
@@ -72,7 +77,7 @@ test('a thousand launches leave descriptors, mounts, processes and memory as the
 
 test('nor do two hundred that are aborted at any moment', async () => {
   await runOnce(containerSpec(['/bin/true']), 0)
-  const before = count()
+  const before = await settled(0)
   const outcomes = new Map<string, number>()
   await repeat(200, async (spec) => {
     const controller = new AbortController()
@@ -87,14 +92,13 @@ test('nor do two hundred that are aborted at any moment', async () => {
   })
   const possible = ['ERR_NS_ABORTED', 'SIGKILL']
   expect([...outcomes.keys()].filter((outcome) => !possible.includes(outcome))).toEqual([])
-  await eventually(() => count().descriptors <= before.descriptors)
-  expect(count()).toEqual(before)
+  expect(await settled(before.children)).toEqual(before)
 })
 
 test('nor do two hundred programs that join, half of them aborted', async () => {
   const container = await launch(containerSpec(['/bin/sleep', '1000']), silent)
   await (await join(container, { process: containerSpec(['/bin/true']).process }, silent)).wait()
-  const before = count()
+  const before = await settled(1)
   await repeat(200, async (spec, index) => {
     const controller = new AbortController()
     if (index % 2 === 0) setTimeout(() => controller.abort(), Math.random() * 6)
@@ -104,8 +108,7 @@ test('nor do two hundred programs that join, half of them aborted', async () => 
       ({ code }: { code: string }) => expect(code).toBe('ERR_NS_ABORTED'),
     )
   })
-  await eventually(() => count().descriptors <= before.descriptors)
-  expect(count()).toEqual(before)
+  expect(await settled(before.children)).toEqual(before)
   const path = `/proc/${container.pid}/task/${container.pid}/children`
   expect(readFileSync(path, 'latin1').trim().split(' ').length).toBe(1)
   container.kill('SIGKILL')

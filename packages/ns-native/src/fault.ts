@@ -189,6 +189,7 @@ const DESCRIPTIONS: Partial<Record<Step, string>> = {
   'idmap.gid': 'map group ids',
   sched: 'set nice value, I/O priority or processors',
   oomscore: 'set oom_score_adj',
+  'monitor.confine': 'confine the monitor',
   init: 'run init',
   time: 'create a time namespace',
   setid: 'become root in the user namespace',

@@ -1,5 +1,6 @@
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
 import { beforeEach, expect, test } from 'vitest'
+import { findHelper } from './binding.ts'
 import { containerSpec, nodeProgram, runSpec } from './container.test.fixture.ts'
 import type { Mount } from './launch-spec.ts'
 import { asJson, INNER_IDS, LAUNCH, oddHost } from './odd-host.test.fixture.ts'
@@ -10,7 +11,9 @@ beforeEach((context) => {
 
 /** What a launch says that is made where these mounts are. */
 async function launchAmong(mounts: readonly Mount[]) {
-  const source = `try { ${LAUNCH}; console.log(await child.wait().then((end) => end.exitCode)) }
+  // by its own name: without a /proc there is no other
+  const launchFile = LAUNCH.replace('stdio:', `helperPath: ${JSON.stringify(findHelper())}, stdio:`)
+  const source = `try { ${launchFile}; console.log(await child.wait().then((end) => end.exitCode)) }
     catch (error) { console.log(error.step, error.errno) }`
   const inner = { ...containerSpec(['true']), idMapping: INNER_IDS }
   const program = [process.execPath, ...nodeProgram(source, asJson(inner))]

@@ -20,6 +20,7 @@ export const STEPS = [
   'sched',
   'oomscore',
   'net.uplink',
+  'monitor.confine',
   'init',
   'time',
   'setid',

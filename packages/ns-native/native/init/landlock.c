@@ -47,14 +47,18 @@ static int tell_missing(long abi, const struct cw_landlock_rights *missing,
     return cw_fail(fault, "landlock_create_ruleset", -EOPNOTSUPP);
 }
 
+static const struct cw_landlock_rights *known_rights(long *abi) {
+    // ENOSYS: not built in, or hidden by a filter; EOPNOTSUPP: turned off at boot.
+    *abi = sys_landlock_create_ruleset(NULL, 0, CW_CREATE_RULESET_VERSION);
+    if (*abi < 0) *abi = 0;
+    return &by_abi[(unsigned long)*abi > CW_ABI_LAST ? CW_ABI_LAST : (unsigned long)*abi];
+}
+
 // What is to be restricted and can be; an error when some of it cannot and is not dispensable.
 static int choose(const struct cw_landlock *landlock, struct cw_landlock_rights *chosen,
                   struct cw_fault *fault) {
-    // ENOSYS: not built in, or hidden by a filter; EOPNOTSUPP: turned off at boot.
-    long abi = sys_landlock_create_ruleset(NULL, 0, CW_CREATE_RULESET_VERSION);
-    if (abi < 0) abi = 0;
-    const struct cw_landlock_rights *known =
-        &by_abi[(unsigned long)abi > CW_ABI_LAST ? CW_ABI_LAST : (unsigned long)abi];
+    long abi;
+    const struct cw_landlock_rights *known = known_rights(&abi);
     *chosen = (struct cw_landlock_rights){landlock->handled.fs & known->fs,
                                           landlock->handled.net & known->net,
                                           landlock->handled.scope & known->scope};
@@ -67,6 +71,21 @@ static int choose(const struct cw_landlock *landlock, struct cw_landlock_rights 
     if ((missing.fs | missing.net | missing.scope) != 0) return tell_missing(abi, &missing, fault);
     return 0;
 }
+
+int cw_landlock_open(uint64_t *rights) {
+    long abi;
+    struct cw_landlock_rights files = {.fs = known_rights(&abi)->fs};
+    if (abi < 2) return -EOPNOTSUPP;
+    *rights = files.fs;
+    return (int)sys_landlock_create_ruleset(&files, sizeof files, 0);
+}
+
+int cw_landlock_allow(int ruleset, int directory, uint64_t rights) {
+    struct path_beneath beneath = {.access = rights, .directory = directory};
+    return (int)sys_landlock_add_rule(ruleset, CW_RULE_PATH_BENEATH, &beneath);
+}
+
+int cw_landlock_close_in(int ruleset) { return (int)sys_landlock_restrict_self(ruleset); }
 
 static int add_path(int ruleset, const struct cw_landlock_rule *rule, uint64_t handled,
                     struct cw_fault *fault) {

@@ -6,6 +6,7 @@
 #include "attach.h"
 #include "broker.h"
 #include "channel.h"
+#include "confine.h"
 #include "descriptors.h"
 #include "exit-file.h"
 #include "extras.h"
@@ -135,14 +136,14 @@ static int start(struct cw_monitor *m) {
     if (error < 0) return error;
     cw_relay_settle(&m->relay);
     cw_extras_close(&m->config);
-    if (m->config.join.pid != 0) return 0;
+    if (m->config.join.pid != 0) return cw_confine(m);
     error = prepare_init(m);
     if (error == 0) error = cw_cgroup_attach(m);
     if (error == 0) error = cw_uplink_start(m);
     if (error < 0) return error;
     cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
     CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));
-    return 0;
+    return cw_confine(m); // while init works
 }
 
 static void lose_control(struct cw_monitor *m, int why) {

@@ -23,6 +23,7 @@
     X(SCHED, "sched")                                                                             \
     X(OOMSCORE, "oomscore")                                                                       \
     X(NET_UPLINK, "net.uplink")                                                                   \
+    X(MONITOR_CONFINE, "monitor.confine")                                                         \
     /* init, PID 1 inside */                                                                      \
     X(INIT, "init")                                                                               \
     X(TIME, "time")                                                                               \
