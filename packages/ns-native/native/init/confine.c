@@ -81,12 +81,17 @@ static int allow_paths(const struct cw_config *config, int ruleset, uint64_t kno
     if (error == 0) error = allow_beside(ruleset, config->attach_path, CW_LANDLOCK_REMOVE_FILE);
     for (uint32_t i = 0; i < config->removals.count && error == 0; i++)
         error = allow_beside(ruleset, config->removals.items[i], (remove | move) & known);
+    // read, frozen, killed and removed, and what others left there
+    for (uint32_t i = 0; i < config->cgroup_count && error == 0; i++)
+        error = allow_beside(ruleset, config->cgroups[i].path,
+                             (read | CW_LANDLOCK_WRITE_FILE | CW_LANDLOCK_REMOVE_DIR) & known);
     return error;
 }
 
-// Under Landlock a process may not look into others that are not: whoever has to cannot have it.
+// Under Landlock a process may not look into others that are not: whoever has to, at the memory that
+// a call names or that processes share, cannot have it.
 static bool looks_into_processes(const struct cw_config *config) {
-    return config->notify_flags & CW_NOTIFY_EMULATE_ROOT;
+    return config->notify_flags & CW_NOTIFY_EMULATE_ROOT || config->limits.memory_bytes != 0;
 }
 
 static int restrict_paths(const struct cw_config *config) {
