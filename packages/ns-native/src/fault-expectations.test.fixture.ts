@@ -7,6 +7,7 @@ import type { Step } from './steps.ts'
 /** Calls that cannot fail as they are made, getpid(2), umask(2), sigaction(2), _exit(2). */
 export const NEVER_FAIL = new Set([
   'getpid',
+  'geteuid',
   'umask',
   'rt_sigaction',
   'rt_sigprocmask',
@@ -15,8 +16,8 @@ export const NEVER_FAIL = new Set([
 
 /** Where a failing call may be reported. One that is not here may be reported at any step, in its order. */
 export const STEPS_OF: Readonly<Record<string, readonly Step[]>> = {
-  capget: ['caps.set'],
-  capset: ['caps.set'],
+  capget: ['caps.set', 'monitor.confine'],
+  capset: ['caps.set', 'monitor.confine'],
   clone: ['clone', 'fork'],
   execve: ['exec'],
   fchdir: ['root.pivot', 'cwd'],
@@ -24,7 +25,7 @@ export const STEPS_OF: Readonly<Record<string, readonly Step[]>> = {
   mount: ['mnt.propagation', 'root.overlay', 'mnt'],
   pidfd_open: ['clone', 'fork'],
   pivot_root: ['root.pivot'],
-  seccomp: ['seccomp'],
+  seccomp: ['seccomp', 'monitor.confine'],
   setgroups: ['setid', 'setgroups'],
   sethostname: ['hostname'],
   setresgid: ['setid', 'setid.final'],

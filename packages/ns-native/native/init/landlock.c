@@ -47,18 +47,20 @@ static int tell_missing(long abi, const struct cw_landlock_rights *missing,
     return cw_fail(fault, "landlock_create_ruleset", -EOPNOTSUPP);
 }
 
-static const struct cw_landlock_rights *known_rights(long *abi) {
-    // ENOSYS: not built in, or hidden by a filter; EOPNOTSUPP: turned off at boot.
-    *abi = sys_landlock_create_ruleset(NULL, 0, CW_CREATE_RULESET_VERSION);
-    if (*abi < 0) *abi = 0;
-    return &by_abi[(unsigned long)*abi > CW_ABI_LAST ? CW_ABI_LAST : (unsigned long)*abi];
+// The ABI, and what it can restrict. ENOSYS: not built in, or hidden by a filter; EOPNOTSUPP: turned
+// off at boot.
+static long known_rights(const struct cw_landlock_rights **known) {
+    long abi = sys_landlock_create_ruleset(NULL, 0, CW_CREATE_RULESET_VERSION);
+    if (abi == -ENOSYS || abi == -EOPNOTSUPP) abi = 0;
+    if (abi >= 0) *known = &by_abi[(unsigned long)abi > CW_ABI_LAST ? CW_ABI_LAST : (unsigned long)abi];
+    return abi;
 }
 
 // What is to be restricted and can be; an error when some of it cannot and is not dispensable.
 static int choose(const struct cw_landlock *landlock, struct cw_landlock_rights *chosen,
                   struct cw_fault *fault) {
-    long abi;
-    const struct cw_landlock_rights *known = known_rights(&abi);
+    const struct cw_landlock_rights *known;
+    long abi = CW_TRY(fault, "landlock_create_ruleset", known_rights(&known));
     *chosen = (struct cw_landlock_rights){landlock->handled.fs & known->fs,
                                           landlock->handled.net & known->net,
                                           landlock->handled.scope & known->scope};
@@ -73,9 +75,10 @@ static int choose(const struct cw_landlock *landlock, struct cw_landlock_rights 
 }
 
 int cw_landlock_open(uint64_t *rights) {
-    long abi;
-    struct cw_landlock_rights files = {.fs = known_rights(&abi)->fs};
-    if (abi < 2) return -EOPNOTSUPP;
+    const struct cw_landlock_rights *known;
+    long abi = known_rights(&known);
+    if (abi < 2) return abi < 0 ? (int)abi : -EOPNOTSUPP;
+    struct cw_landlock_rights files = {.fs = known->fs};
     *rights = files.fs;
     return (int)sys_landlock_create_ruleset(&files, sizeof files, 0);
 }
