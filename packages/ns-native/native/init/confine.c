@@ -106,12 +106,14 @@ static int restrict_paths(const struct cw_config *config) {
     return error == -E2BIG ? 0 : error; // 16 times already
 }
 
-static bool belongs_to_another(const char *path) {
+// Root's own modes do not let it write beside this: another's directory, or the top of a control
+// group hierarchy, which nobody may write to.
+static bool is_closed_to_us(const char *path) {
     struct statx status;
     if (path == NULL) return false;
     CW_AUTO_FD parent = cw_open_parent(path);
     return parent >= 0 && sys_statx(parent, "", AT_EMPTY_PATH, &status) == 0 &&
-           status.stx_uid != (uint32_t)sys_geteuid();
+           (status.stx_uid != (uint32_t)sys_geteuid() || !(status.stx_mode & 0200));
 }
 
 // Over the container's user namespace whoever made it has all power, without any capability.
@@ -120,7 +122,10 @@ static uint64_t needed_capabilities(const struct cw_config *config) {
     uint64_t needed = 0;
     if (!own_users)
         needed |= 1 << CW_CAP_KILL | 1 << CW_CAP_DAC_OVERRIDE | 1 << CW_CAP_FOWNER;
-    if (belongs_to_another(config->exit_path)) needed |= 1 << CW_CAP_DAC_OVERRIDE;
+    bool closed = is_closed_to_us(config->exit_path);
+    for (uint32_t i = 0; i < config->cgroup_count; i++)
+        closed = closed || is_closed_to_us(config->cgroups[i].path);
+    if (closed) needed |= 1 << CW_CAP_DAC_OVERRIDE;
     return needed;
 }
 
