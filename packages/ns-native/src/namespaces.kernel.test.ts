@@ -1,4 +1,5 @@
-import { readlinkSync } from 'node:fs'
+import { chmodSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
 import { beforeEach, expect, test } from 'vitest'
 import {
@@ -8,6 +9,7 @@ import {
   runScript,
   runSpec,
   singleId,
+  temporaryDirectory,
 } from './container.test.fixture.ts'
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from './defaults.ts'
 
@@ -102,5 +104,39 @@ test('PID 1 is the helper: without environment, and closed to the container’s 
     expect(
       stderr.match(/Permission denied|Operation not permitted/g)?.length,
     ).toBeGreaterThanOrEqual(7)
+  }
+})
+
+// A stand-in that says how it was called, and does the same by calling the real one.
+test('newuidmap and newgidmap get the numbers of the plan, an empty environment, and no descriptor of ours', async (context) => {
+  requires(context, 'subuid', idMapping.kind === 'subid', 'this user has no subordinate ids')
+  const directory = temporaryDirectory()
+  const standIn = (name: 'newuidmap' | 'newgidmap') => {
+    const path = join(directory, name)
+    const look = `tr '\\0' '\\n' < /proc/$$/environ; cat /proc/$$/status`
+    // what is built into the shell opens nothing; it holds its script and its old stdout at 10 and 11
+    const fds = 'for i in 0 1 2 3 4 5 6 7 8 9; do [ -e /proc/$$/fd/$i ] && printf "$i "; done; echo'
+    const script = `#!/bin/sh\n{ echo "$@"; ${fds}; ${look}; } > ${path}.said\nexec ${idMapping[name]} "$@"\n`
+    writeFileSync(path, script)
+    chmodSync(path, 0o755)
+    return path
+  }
+  const [newuidmap, newgidmap] = [standIn('newuidmap'), standIn('newgidmap')]
+  const mapping = { ...idMapping, newuidmap, newgidmap }
+  const spec = containerSpec(['true'])
+  expect(await runSpec({ ...spec, idMapping: mapping })).toMatchObject({ exitCode: 0 })
+  for (const [path, map] of [
+    [newuidmap, idMapping.uidMappings],
+    [newgidmap, idMapping.gidMappings],
+  ] as const) {
+    const [args = '', fds, ...status] = readFileSync(`${path}.said`, 'utf8').split('\n')
+    const numbers = map.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size])
+    expect(args.split(' ').slice(1)).toEqual(numbers.map(String))
+    expect(fds).toBe('0 1 2 ')
+    expect(status[0]).toMatch(/^Name:/) // nothing of an environment before it
+    expect(status.filter((line) => /^Sig(Blk|Ign):/.test(line))).toEqual([
+      'SigBlk:\t0000000000000000',
+      'SigIgn:\t0000000000000000',
+    ])
   }
 })
