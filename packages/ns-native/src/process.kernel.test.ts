@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
@@ -144,6 +145,16 @@ test('a working directory behind a magic link is refused', async () => {
       image: (directory) => symlinkSync('/proc/self/fd', join(directory, 'sneaky')),
     })
     await expect(started).rejects.toMatchObject({ code: 'ERR_NS_SETUP', step: /^cwd/ })
+  }
+})
+
+// Where there is no root to resolve it in, the program's own step is all there is.
+test('a working directory behind a magic link is refused without a root of its own, too', async () => {
+  const { root: _, ...spec } = containerSpec(['true'])
+  const bare = { ...spec, mounts: [], maskedPaths: [], readonlyPaths: [] }
+  for (const cwd of ['/proc/self/cwd', '/proc/self/root', '/proc/thread-self/root/tmp']) {
+    const started = runSpec({ ...bare, process: { ...spec.process, cwd } })
+    await expect(started).rejects.toMatchObject({ step: 'cwd', errno: constants.errno.ELOOP })
   }
 })
 
