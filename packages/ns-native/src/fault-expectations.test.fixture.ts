@@ -33,7 +33,7 @@ export const STEPS_OF: Readonly<Record<string, readonly Step[]>> = {
   setsid: ['session'],
   socket: ['net.lo', 'net.listen'],
   umount2: ['root.pivot', 'root.detach'],
-  write: ['idmap.setgroups', 'idmap.uid', 'idmap.gid', 'mnt'],
+  write: ['idmap.setgroups', 'idmap.uid', 'idmap.gid', 'time', 'userns.limit', 'oomscore', 'mnt'],
 }
 
 /** A failing call that a launch survives, or cannot say much about, and why that is right. */
@@ -136,11 +136,18 @@ export const TOLERATED: readonly Tolerated[] = [
   },
   {
     role: 'init',
-    call: 'fsopen mount_setattr open_tree',
-    occurrences: [1],
-    why: 'a probe of what the kernel can do',
+    call: 'fsopen fsconfig fsmount mount_setattr open_tree',
+    occurrences: [1, 2],
+    why: 'a probe of what the kernel can do, or a procfs of its own for which the host’s, checked, can stand in',
   },
   { role: 'init', call: 'wait4 read ppoll', why: 'it looks again' },
+  {
+    role: 'payload',
+    call: 'landlock_create_ruleset',
+    occurrences: [1],
+    why: 'asking for the version: without one Landlock is not supported, and that is the error',
+    vague: true,
+  },
   { role: 'payload', call: 'fcntl', why: 'stdio stays non-blocking' },
   { role: 'helper', call: 'setns', why: 'the removal goes as far as the caller’s own rights' },
   {

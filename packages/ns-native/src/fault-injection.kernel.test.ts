@@ -6,6 +6,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { containerSpec, eventually, idMapping, singleId } from './container.test.fixture.ts'
 import { NEVER_FAIL, STEPS_OF, TOLERATED } from './fault-expectations.test.fixture.ts'
 import { type CallSite, type FaultOutcome, Injector } from './fault-injection.test.fixture.ts'
+import { landlock } from './landlock.ts'
 import type { LaunchSpec } from './launch-spec.ts'
 import { STEPS, type Step } from './steps.ts'
 
@@ -61,6 +62,31 @@ const scenarios: Record<string, (directory: string) => Changes> = {
       ],
       network: { listen: [{ port: 0 }] },
       process: { ...process, args: ['/usr/bin/true'] },
+      monitor: { removeOnExit: [join(directory, 'garbage')] },
+    }
+  },
+  'clocks, limits, priorities, ambient capabilities and Landlock': (directory) => {
+    const { process, namespaces } = containerSpec(['/bin/true'])
+    const everything =
+      landlock.abi() > 0 ? [{ path: '/', access: ['read', 'execute'] as const }] : []
+    return {
+      namespaces: [...namespaces, 'time'],
+      timeOffsets: { monotonic: { secs: 60 } },
+      domainname: 'example',
+      maxUserNamespaces: 0,
+      maskedPaths: [],
+      readonlyPaths: [],
+      process: {
+        ...process,
+        rlimits: [{ type: 'RLIMIT_NOFILE', soft: 64, hard: 64 }],
+        oomScoreAdj: 500,
+        nice: 1,
+        ioPriority: { class: 'IOPRIO_CLASS_IDLE', priority: 0 },
+        affinity: [0],
+        ambientCapabilities: ['CAP_CHOWN'],
+        keyring: true,
+        ...(everything.length > 0 && { landlock: { fs: everything } }),
+      },
       monitor: { removeOnExit: [join(directory, 'garbage')] },
     }
   },
@@ -184,7 +210,7 @@ function judgeError(one: Case): string[] {
 }
 
 // Taken by more than one process, or more than once.
-const ANYWHERE = /^(init|monitor|procfs|dumpable|mnt|stdio|idmap\..*)$/
+const ANYWHERE = /^(init|monitor|procfs|dumpable|mnt|stdio|rlimit|root\.detach|idmap\..*)$/
 
 // In each process steps are taken in the order in which STEPS lists them.
 function stepsOutOfOrder(cases: readonly Case[]): string[] {
