@@ -1,4 +1,5 @@
 import { chmodSync, copyFileSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
 import fc from 'fast-check'
@@ -42,6 +43,20 @@ test('a configuration that is none is refused', async () => {
   const tooLong = framed(zeros)
   tooLong.writeUInt32LE(0x7ffffffc, 4)
   expect(await answer(tooLong)).toMatchObject(refused)
+})
+
+test('a record that the helper does not know is refused, unless it need not be understood', async () => {
+  const message = encodeLaunch(containerSpec(['true']), {})
+  for (const [flags, answered] of [
+    [1, { ...refused, errno: constants.errno.EOPNOTSUPP }],
+    [0, { type: 'exited', code: 0 }],
+  ] as const) {
+    // the last number that a record of the configuration can have
+    const record = Buffer.from([63, 0, flags, 0, 4, 0, 0, 0, 1, 2, 3, 4])
+    expect(await answer(framed(Buffer.concat([message.subarray(8), record])))).toMatchObject(
+      answered,
+    )
+  }
 })
 
 test('every cut of a valid configuration is refused', async () => {
