@@ -151,6 +151,7 @@ export type { EffectiveMount, EffectivePolicy } from './spawn/effective-policy.t
 export type { RunResult } from './spawn/run-result.ts'
 export {
   type ExecOptions,
+  type PipedSandboxProcess,
   SandboxProcess,
   type SandboxProcessEvents,
 } from './spawn/sandbox-process.ts'

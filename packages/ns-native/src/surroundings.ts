@@ -33,10 +33,11 @@ export function surroundings(): Surroundings {
 }
 
 /** What decides which id mapping this user can have: files of this machine, read anew each time. */
-export function idMappingFacts(): IdMappingFacts {
+export function idMappingFacts(): IdMappingFacts & { groups: readonly number[] } {
   return {
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
+    groups: process.getgroups?.() ?? [],
     userName: loginName(),
     subuid: readText('/etc/subuid'),
     subgid: readText('/etc/subgid'),

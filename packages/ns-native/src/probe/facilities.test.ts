@@ -19,12 +19,15 @@ function file(text: string): string {
 const missing = join(directory, 'missing')
 
 test('what the kernel says that it cannot do comes with the fix', () => {
-  const facilities = kernelFacilities({
-    actions: file('kill_process trap errno\n'),
-    lsm: file('capability,yama,apparmor'),
-    memfdNoexec: file('2\n'),
-    tun: missing,
-  })
+  const facilities = kernelFacilities(
+    {
+      actions: file('kill_process trap errno\n'),
+      lsm: file('capability,yama,apparmor'),
+      memfdNoexec: file('2\n'),
+      tun: missing,
+    },
+    () => 0,
+  )
   expect(facilities).toEqual([
     expect.objectContaining({ name: 'seccomp-notify', ok: false }),
     expect.objectContaining({
@@ -37,12 +40,15 @@ test('what the kernel says that it cannot do comes with the fix', () => {
 })
 
 test('what it says that it can do is fine', () => {
-  const facilities = kernelFacilities({
-    actions: file('kill_process user_notif errno\n'),
-    lsm: file('capability,landlock\n'),
-    memfdNoexec: missing,
-    tun: file(''),
-  })
+  const facilities = kernelFacilities(
+    {
+      actions: file('kill_process user_notif errno\n'),
+      lsm: file('capability,landlock\n'),
+      memfdNoexec: missing,
+      tun: file(''),
+    },
+    () => 7,
+  )
   expect(facilities.map(({ ok }) => ok)).toEqual([true, true, true, true])
 })
 

@@ -1,5 +1,7 @@
 import { accessSync, constants, existsSync } from 'node:fs'
+import { tryBinding } from '../binding.ts'
 import type { Facility } from '../facility.ts'
+import { landlock } from '../landlock.ts'
 import { readText } from '../surroundings.ts'
 
 /** Where the kernel tells of itself; for tests. */
@@ -18,9 +20,12 @@ const FILES: KernelFiles = {
 }
 
 /** What need not be tried, because the kernel says it. */
-export function kernelFacilities(files: Partial<KernelFiles> = {}): Facility[] {
+export function kernelFacilities(
+  files: Partial<KernelFiles> = {},
+  landlockAbi: () => number = askLandlock,
+): Facility[] {
   const { actions, lsm, memfdNoexec, tun } = { ...FILES, ...files }
-  return [notify(actions), landlock(lsm), memfd(memfdNoexec), tunDevice(tun)]
+  return [notify(actions), landlockFacility(lsm, landlockAbi()), memfd(memfdNoexec), tunDevice(tun)]
 }
 
 function notify(path: string): Facility {
@@ -29,15 +34,20 @@ function notify(path: string): Facility {
   return { name, ok: false, why: `${path} does not list user_notif`, fix: 'Linux 5.0 or later' }
 }
 
-function landlock(path: string): Facility {
+function askLandlock(): number {
+  return tryBinding() === undefined ? 0 : landlock.abi()
+}
+
+function landlockFacility(path: string, abi: number): Facility {
   const name = 'landlock'
+  if (abi > 0) return { name, ok: true, detail: `ABI ${abi}` }
   const modules = readText(path).trim()
-  if (modules.split(',').includes('landlock')) return { name, ok: true }
+  const off = modules !== '' && !modules.split(',').includes('landlock')
   return {
     name,
     ok: false,
-    why: modules === '' ? `${path} cannot be read` : `the kernel runs with lsm=${modules}`,
-    fix: `boot with lsm=landlock,${modules || '…'}`,
+    why: off ? `the kernel runs with lsm=${modules}` : 'the kernel does not answer for it',
+    fix: off ? `boot with lsm=landlock,${modules}` : 'Linux 5.13 or later, with Landlock built in',
   }
 }
 

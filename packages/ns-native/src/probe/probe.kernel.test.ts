@@ -51,7 +51,7 @@ child.stdout.resume()
 const errors = [
   await new Promise((resolve) => child.once('error', resolve)),
   await child.result.catch((error) => error),
-  await (await sandbox()).run('true').catch((error) => error),
+  await sandbox().catch((error) => error),
 ]
 console.log(JSON.stringify({ report, errors }))
 `

@@ -1,5 +1,5 @@
 import { PolicyError } from '../errors.ts'
-import { DEGRADABLE, type Policy } from './policy.ts'
+import { DEGRADABLE, type NetPolicy, type Policy } from './policy.ts'
 
 type Names<T> = Readonly<Record<keyof Required<T>, true>>
 
@@ -16,6 +16,9 @@ const POLICY: Names<Policy> = {
   capabilities: true,
   seccomp: true,
   nestedNamespaces: true,
+  onSyscall: true,
+  rootEmulation: true,
+  isolation: true,
   hostname: true,
   noNewPrivileges: true,
   allowDegraded: true,
@@ -29,10 +32,32 @@ const GROUPS: { [Group in 'files' | 'limits' | 'env']: Names<NonNullable<Policy[
     hide: true,
     protect: true,
   },
-  limits: { memory: true },
+  limits: { memory: true, cpus: true, pids: true, wall: true, cpu: true, output: true },
   env: { pass: true, set: true },
 }
-const NET_MODES = ['none', 'host']
+type NetOf<Mode> = NetPolicy extends infer Net
+  ? Net extends { mode: infer Modes }
+    ? Mode extends Modes
+      ? Net
+      : never
+    : never
+  : never
+
+const NET_MODES: { [Mode in NetPolicy['mode']]: Names<NetOf<Mode>> } = {
+  none: { mode: true },
+  host: { mode: true },
+  pasta: { mode: true },
+  slirp4netns: { mode: true },
+  join: { mode: true, path: true },
+  proxied: {
+    mode: true,
+    allow: true,
+    deny: true,
+    onRequest: true,
+    privateAddresses: true,
+    lookup: true,
+  },
+}
 
 /**
  * Throws PolicyError for a name that does not exist, wherever it stands: a misspelt protection
@@ -46,6 +71,9 @@ export function checkPolicy(policy: Policy): void {
     if (given !== undefined) refuseUnknown(given, names, `/${group}`)
   }
   checkNet(policy.net)
+  const { isolation = 'namespaces' } = policy
+  const isolations = ['namespaces', 'landlock']
+  if (!isolations.includes(isolation)) throw unknown('/isolation', isolation, isolations)
   policy.allowDegraded?.forEach((name, index) => {
     const pointer = `/allowDegraded/${index}`
     const known: readonly string[] = DEGRADABLE
@@ -55,8 +83,10 @@ export function checkPolicy(policy: Policy): void {
 
 function checkNet(net: Policy['net']): void {
   if (net === undefined) return
-  if (!NET_MODES.includes(net.mode)) throw unknown('/net/mode', String(net.mode), NET_MODES)
-  refuseUnknown(net, { mode: true }, '/net')
+  if (!Object.hasOwn(NET_MODES, net.mode)) {
+    throw unknown('/net/mode', String(net.mode), Object.keys(NET_MODES))
+  }
+  refuseUnknown(net, NET_MODES[net.mode], '/net')
 }
 
 function refuseUnknown(given: object, names: object, pointer: string): void {

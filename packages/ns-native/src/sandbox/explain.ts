@@ -9,19 +9,20 @@ import { withPreset } from './presets.ts'
 export function explain(policy: Policy): string {
   const whole = withPreset(policy)
   checkPolicy(whole)
+  const alone = whole.isolation !== 'landlock'
   return [
-    ...files(whole),
-    network(whole.net),
+    ...files(whole, alone),
+    alone ? network(whole.net) : tcp(whole.net),
     ...rights(whole),
     ...limits(whole),
-    surroundings(whole),
+    surroundings(whole, alone),
   ]
     .filter((sentence) => sentence !== undefined)
     .join('\n')
 }
 
-function files({ files = {}, system = true }: Policy): (string | undefined)[] {
-  const scratch = files.scratch ?? ['/tmp']
+function files({ files = {}, system = true }: Policy, alone: boolean): (string | undefined)[] {
+  const scratch = files.scratch ?? (alone ? ['/tmp'] : [])
   return [
     system
       ? 'Sees the programs and libraries of this machine, and cannot change them.'
@@ -43,9 +44,29 @@ function network(net: NetPolicy = { mode: 'none' }): string {
   switch (net.mode) {
     case 'none':
       return 'Has no network but a loopback of its own.'
+    case 'join':
+      return `Has the network of ${net.path}.`
+    case 'proxied':
+      return proxied(net)
+    case 'pasta':
+    case 'slirp4netns':
+      return `Reaches every host that this machine does, by ${net.mode}, but not what listens on its loopback.`
     case 'host':
       return 'Has the network of this machine, with all that listens on its loopback.'
   }
+}
+
+/** Of a program in the caller's network. */
+function tcp(net: NetPolicy = { mode: 'none' }): string {
+  if (net.mode === 'host') return network(net)
+  return 'Makes and takes no TCP connection; other protocols, such as UDP, are open to it.'
+}
+
+function proxied({ allow = [], deny = [], onRequest }: Extract<NetPolicy, { mode: 'proxied' }>) {
+  const reached = allow.length === 0 ? 'no host' : allow.join(', ')
+  const but = deny.length === 0 ? '' : `, but not ${deny.join(', ')}`
+  const others = onRequest === undefined ? 'nothing else' : 'others when asked and allowed'
+  return `Reaches ${reached}${but} by a proxy, and ${others}.`
 }
 
 function rights(policy: Policy): (string | undefined)[] {
@@ -66,12 +87,33 @@ function rights(policy: Policy): (string | undefined)[] {
 }
 
 function limits({ limits = {} }: Policy): string[] {
-  return limits.memory === undefined ? [] : [`Uses at most ${limits.memory} of memory.`]
+  const all = [
+    [limits.memory, 'of memory'],
+    [limits.cpus, 'processors'],
+    [limits.pids, 'processes'],
+    [limits.wall, 'of time'],
+    [limits.cpu, 'of processor time'],
+    [limits.output, 'of output'],
+  ] as const
+  const given = all.filter(([amount]) => amount !== undefined)
+  if (given.length === 0) return ['Uses as much as there is.']
+  const list = given.map(([amount, what]) => `${withUnit(amount, what)} ${what}`).join(', ')
+  return [`Uses at most ${list}.`]
 }
 
-function surroundings({ env = {} }: Policy): string {
+/** Plain numbers are bytes or milliseconds. */
+function withUnit(amount: string | number | undefined, what: string): string {
+  if (typeof amount !== 'number' || what === 'processors' || what === 'processes')
+    return `${amount}`
+  return what.endsWith('time') ? `${amount} ms` : `${amount} bytes`
+}
+
+function surroundings({ env = {} }: Policy, alone: boolean): string {
   const names = [...Object.keys(env.set ?? {}), ...(env.pass ?? [])]
-  return `Gets PATH${['', 'HOME', ...names].join(', ')} in its environment, and no other variable, descriptor or process of the caller.`
+  const variables = ['PATH', 'HOME', ...names].join(', ')
+  return alone
+    ? `Gets ${variables} in its environment, and no other variable, descriptor or process of the caller.`
+    : `Gets ${variables} in its environment, and runs among the processes of the caller, which it sees but cannot signal.`
 }
 
 function sentence(verb: string, paths: readonly PathLike[] = []): string | undefined {

@@ -1,5 +1,7 @@
+import type { ProxyPolicyOptions } from '../network/proxy-policy.ts'
 import type { SeccompProfile } from '../seccomp/profile.ts'
-import type { Size } from './quantities.ts'
+import type { SyscallHandler } from '../seccomp/syscall-handler.ts'
+import type { Duration, Size } from './quantities.ts'
 
 /** What a program may see, reach and use. Everything that is not named, it may not. */
 export interface Policy {
@@ -22,6 +24,15 @@ export interface Policy {
   seccomp?: 'default' | 'none' | SeccompProfile | Uint8Array
   /** Allow user namespaces, and with them mounts, inside: where most holes of the kernel begin. Default false. */
   nestedNamespaces?: boolean
+  /** Decides about the calls for which `seccomp` says SCMP_ACT_NOTIFY; whoever makes one waits for it. */
+  onSyscall?: SyscallHandler
+  /** With a single id: calls that need more ids are answered as if root had them, so that `apt-get install` works. */
+  rootEmulation?: boolean
+  /**
+   * `'landlock'`: no namespaces at all, for hosts that forbid them: the caller's own files and
+   * network, restricted by Landlock. Default `'namespaces'`.
+   */
+  isolation?: 'namespaces' | 'landlock'
   hostname?: string
   /** Default true: nothing gains privileges by executing a set-user-ID program. */
   noNewPrivileges?: boolean
@@ -57,10 +68,27 @@ export type NetPolicy =
   | { mode: 'none' }
   /** The caller's network, its loopback and abstract sockets included. */
   | { mode: 'host' }
+  /** The network namespace at this path, such as `/proc/PID/ns/net`. */
+  | { mode: 'join'; path: string }
+  /** All of the Internet and the local network, but not the host's loopback, through that program of the host. */
+  | { mode: 'pasta' | 'slirp4netns' }
+  /** An HTTP and SOCKS proxy in this process is the only way out: it asks the lists, then `onRequest`, for each request. */
+  | ({ mode: 'proxied' } & ProxyPolicyOptions)
 
 /** The most that may be used. */
 export interface LimitPolicy {
+  /** Of everything inside together. */
   memory?: Size
+  /** Processors' worth of time, such as 1.5. */
+  cpus?: number
+  /** Processes and threads at once. */
+  pids?: number
+  /** From the program's start to its end. */
+  wall?: Duration
+  /** Processor time of everything inside together. */
+  cpu?: Duration
+  /** stdout and stderr together. */
+  output?: Size
 }
 
 /** The environment. PATH, HOME (/tmp), and nothing else unless named. */
@@ -74,7 +102,18 @@ export interface EnvPolicy {
 export type Degradable = (typeof DEGRADABLE)[number]
 
 /** All that `allowDegraded` knows. */
-export const DEGRADABLE = ['namespaces.cgroup'] as const
+export const DEGRADABLE = [
+  'limits.memory',
+  'limits.cpus',
+  'limits.pids',
+  'limits.wall',
+  'limits.cpu',
+  'limits.output',
+  // Landlock knows of TCP alone: without a network namespace, datagrams go out
+  'net.udp',
+  // Linux before 6.12 keeps nobody from abstract sockets and signals
+  'landlock.scope',
+] as const
 
 /** The presets' names. */
-export type PresetName = 'strict' | 'agent' | 'build' | 'test' | 'container'
+export type PresetName = 'strict' | 'agent' | 'build' | 'test' | 'container' | 'landlock'

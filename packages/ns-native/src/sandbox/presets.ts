@@ -1,12 +1,13 @@
 import { PolicyError } from '../errors.ts'
-import type { Policy, PresetName } from './policy.ts'
+import type { NetPolicy, Policy, PresetName } from './policy.ts'
 
 // Plain data: print them, spread them, change them.
 
-/** Untrusted code: this machine's programs, 64 MB of scratch space, and nothing else. */
+/** Untrusted code: this machine's programs, 64 MB of scratch space, 64 processes, and nothing else. */
 export const strict = {
   files: { scratch: [{ path: '/tmp', size: '64M' }] },
   net: { mode: 'none' },
+  limits: { pids: 64, output: '16M' },
 } as const satisfies Policy
 
 /** Where people keep what opens other doors. */
@@ -41,16 +42,16 @@ const RUN_LATER = [
   '**/.husky',
 ] as const
 
-/** A coding agent's commands: the project writable, but not what runs outside later; no secrets. */
+/** A coding agent's commands: the project writable, but not what runs outside later; no secrets; no host unless `net.allow` names it. */
 export const agent = {
   files: { readWrite: ['.'], scratch: ['/tmp'], hide: SECRETS, protect: RUN_LATER },
-  net: { mode: 'none' },
+  net: { mode: 'proxied' },
 } as const satisfies Policy
 
-/** A build: the project writable. */
+/** A build: the project writable, no host unless `net.allow` names it. */
 export const build = {
   files: { readWrite: ['.'], scratch: ['/tmp'], hide: SECRETS },
-  net: { mode: 'none' },
+  net: { mode: 'proxied' },
 } as const satisfies Policy
 
 /** A test: the project read-only, a loopback of its own, always the same host name. */
@@ -79,8 +80,15 @@ export const container = {
   hostname: 'container',
 } as const satisfies Policy
 
+/** For hosts that forbid namespaces: the caller's world, but for files and TCP. Not as tight as the others. */
+export const landlock = {
+  isolation: 'landlock',
+  net: { mode: 'none' },
+  allowDegraded: ['net.udp'],
+} as const satisfies Policy
+
 /** The presets by name. */
-export const presets = { strict, agent, build, test, container } as const
+export const presets = { strict, agent, build, test, container, landlock } as const
 
 /** The policy with its preset under it: each group is laid over the preset's, key by key. */
 export function withPreset(policy: Policy): Policy {
@@ -94,6 +102,7 @@ export function withPreset(policy: Policy): Policy {
     ...overlaid('files', base, own),
     ...overlaid('limits', base, own),
     ...overlaid('env', base, own),
+    ...overlaidNet(base, own),
   }
 }
 
@@ -104,6 +113,12 @@ function overlaid<Group extends 'files' | 'limits' | 'env'>(
 ): Pick<Policy, Group> | undefined {
   if (base[group] === undefined || own[group] === undefined) return undefined
   return { [group]: { ...base[group], ...own[group] } } as Pick<Policy, Group> // the one key it has
+}
+
+/** Keys of another mode would mean nothing. */
+function overlaidNet({ net: base }: Policy, { net: own }: Policy): Pick<Policy, 'net'> | undefined {
+  if (base === undefined || own === undefined || base.mode !== own.mode) return undefined
+  return { net: { ...base, ...own } as NetPolicy } // of one mode, and so is what is laid over it
 }
 
 function noSuchPreset(name: PresetName): PolicyError {

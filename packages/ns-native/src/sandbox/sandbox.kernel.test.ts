@@ -365,7 +365,7 @@ test('run takes input, and gives output, status and the policy that was in force
     usage: { source: { userMs: 'rusage' } },
     policy: {
       ids: 'single',
-      network: 'none',
+      network: 'own',
       capabilities: [],
       noNewPrivileges: true,
       seccomp: { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },

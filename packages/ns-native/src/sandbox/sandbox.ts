@@ -1,16 +1,18 @@
 import type { Publication, PublishOptions } from '../network/publication.ts'
 import { planProcess, planSpawn, type SpawnContext } from '../spawn/plan-spawn.ts'
 import type { RunResult } from '../spawn/run-result.ts'
-import type { ExecOptions, SandboxProcess } from '../spawn/sandbox-process.ts'
-import type { SpawnOptions } from '../spawn/spawn-options.ts'
+import type { ExecOptions, PipedSandboxProcess, SandboxProcess } from '../spawn/sandbox-process.ts'
+import type { SpawnOptions, WithPipes } from '../spawn/spawn-options.ts'
 import { start } from '../spawn/start.ts'
 import { idMappingFacts, surroundings } from '../surroundings.ts'
 import { checkPolicy } from './check-policy.ts'
 import { Overlays, type SandboxChange } from './overlays.ts'
 import { absolutePath } from './paths.ts'
+import { planLandlock } from './plan-landlock.ts'
 import { planPolicy } from './plan-policy.ts'
 import type { Policy } from './policy.ts'
 import { withPreset } from './presets.ts'
+import { openProxy, type SandboxProxy } from './sandbox-proxy.ts'
 import { TemporaryState } from './state-directory.ts'
 
 /** What may differ from program to program in one sandbox. */
@@ -36,7 +38,8 @@ const COLLECT_BYTES = 16 * 1024 * 1024
 export async function sandbox(policy: Policy = {}): Promise<Sandbox> {
   const whole = withPreset(policy)
   checkPolicy(whole)
-  return new Sandbox(whole)
+  const { net } = whole
+  return new Sandbox(whole, net?.mode === 'proxied' ? await openProxy(net) : undefined)
 }
 
 /**
@@ -49,12 +52,14 @@ export class Sandbox {
   readonly #context: SpawnContext
   readonly #state: TemporaryState
   readonly #overlays: Overlays
+  readonly #proxy: SandboxProxy | undefined
   readonly #running = new Set<SandboxProcess>()
   #closed = false
 
   /** @internal */
-  constructor(policy: Policy) {
+  constructor(policy: Policy, proxy: SandboxProxy | undefined) {
     this.policy = policy
+    this.#proxy = proxy
     this.#context = { around: surroundings(), ids: idMappingFacts }
     this.#state = new TemporaryState(this.#context.around.temporary)
     // what is wrong with it should be known now, and not at the first program
@@ -83,6 +88,12 @@ export class Sandbox {
   /** Start a program; as the function `spawn`, under this sandbox's policy. */
   spawn(
     file: string,
+    args?: readonly string[],
+    options?: WithPipes<SandboxSpawnOptions>,
+  ): PipedSandboxProcess
+  spawn(file: string, args?: readonly string[], options?: SandboxSpawnOptions): SandboxProcess
+  spawn(
+    file: string,
     args: readonly string[] = [],
     options: SandboxSpawnOptions = {},
   ): SandboxProcess {
@@ -90,12 +101,17 @@ export class Sandbox {
     const planned = this.#plan(options)
     const spec = planSpawn([file, ...args], planned, this.#context)
     this.#overlays.enter()
+    const { onSyscall } = this.policy
     const child = start(spec, {
       ...options,
+      ...(onSyscall === undefined ? {} : { onSyscall }),
+      degraded: this.#degraded(),
+      ...(this.#proxy === undefined ? {} : { whenStarted: this.#proxy.serve }),
       joining: (changes, joined) =>
         planProcess(joined, { ...planned, ...this.#changed(planned, changes) }, this.#context),
       cleanUp: () => {
         this.#overlays.leave()
+        this.#proxy?.leave(child)
         this.#running.delete(child)
       },
     })
@@ -129,6 +145,7 @@ export class Sandbox {
   async close(): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#running].map((child) => child[Symbol.asyncDispose]()))
+    await this.#proxy?.close()
     this.#state.remove()
   }
 
@@ -136,8 +153,18 @@ export class Sandbox {
     return this.close()
   }
 
+  /** Limits say for themselves whether they hold. */
+  #degraded(): string[] {
+    const { isolation, net, allowDegraded = [] } = this.policy
+    if (isolation !== 'landlock' || net?.mode === 'host') return []
+    return allowDegraded.filter((name) => name === 'net.udp')
+  }
+
   #plan(options: SandboxSpawnOptions): SpawnOptions {
-    const planned = planPolicy(this.policy, this.#context.around, this.#state)
+    const planned =
+      this.policy.isolation === 'landlock'
+        ? planLandlock(this.policy, this.#context)
+        : planPolicy(this.policy, this.#context.around, this.#state)
     return { ...planned, ...this.#changed(planned, options) }
   }
 

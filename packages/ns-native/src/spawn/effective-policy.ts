@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { LandlockSpec } from '../landlock-rights.ts'
 import type { LaunchSpec, Mount, NamespaceType } from '../launch-spec.ts'
+import type { EffectiveLimits } from '../limits.ts'
 
 /** What was really enforced, in the kernel's words. */
 export interface EffectivePolicy {
@@ -14,11 +16,14 @@ export interface EffectivePolicy {
   /** Covered by nothing: unreadable, and not writable. */
   masked: readonly string[]
   readonly: readonly string[]
-  /** `none`: only a loopback of its own. */
-  network: 'none' | 'host'
+  /** `own`: a loopback, and what this process makes of it; `joined`: another's. */
+  network: 'own' | 'joined' | 'host'
   capabilities: readonly string[]
   noNewPrivileges: boolean
   seccomp: { instructions: number; sha256: string } | null
+  /** Of each limit that was asked for: who holds it. */
+  limits: EffectiveLimits
+  landlock: LandlockSpec | null
   /** What was asked for, cannot be had here, and was allowed to be missing. */
   degraded: readonly string[]
 }
@@ -33,7 +38,11 @@ export interface EffectiveMount {
 }
 
 /** The policy that carrying out `spec` enforces. */
-export function effectivePolicy(spec: LaunchSpec, degraded: readonly string[]): EffectivePolicy {
+export function effectivePolicy(
+  spec: LaunchSpec,
+  limits: EffectiveLimits,
+  degraded: readonly string[] = [],
+): EffectivePolicy {
   const { seccomp, uid, gid, capabilities, noNewPrivileges } = spec.process
   return {
     namespaces: spec.namespaces,
@@ -43,7 +52,7 @@ export function effectivePolicy(spec: LaunchSpec, degraded: readonly string[]): 
     mounts: spec.mounts.map(effectiveMount),
     masked: spec.maskedPaths,
     readonly: spec.readonlyPaths,
-    network: spec.namespaces.includes('network') ? 'none' : 'host',
+    network: networkOf(spec),
     capabilities,
     noNewPrivileges,
     seccomp:
@@ -53,8 +62,21 @@ export function effectivePolicy(spec: LaunchSpec, degraded: readonly string[]): 
             instructions: seccomp.length / 8,
             sha256: createHash('sha256').update(seccomp).digest('hex'),
           },
-    degraded,
+    limits,
+    landlock: spec.process.landlock ?? null,
+    degraded: [...degraded, ...weakened(limits)],
   }
+}
+
+function networkOf({ namespaces, joinNamespaces }: LaunchSpec): EffectivePolicy['network'] {
+  if (namespaces.includes('network')) return 'own'
+  return joinNamespaces?.network === undefined ? 'host' : 'joined'
+}
+
+function weakened(limits: EffectiveLimits): string[] {
+  return Object.entries(limits)
+    .filter(([, limit]) => limit.enforcedBy === null || limit.degraded === true)
+    .map(([name]) => `limits.${name}`)
 }
 
 function effectiveMount(mount: Mount): EffectiveMount {

@@ -15,8 +15,8 @@ import { KERNEL_MOUNTS, scratch, systemMounts, systemPath } from './system-root.
 /** What the plan depends on besides the options. */
 export interface SpawnContext {
   around: Surroundings
-  /** Asked only where ids get mapped. */
-  ids: () => IdMappingFacts
+  /** Asked only where ids matter. */
+  ids: () => IdMappingFacts & { groups: readonly number[] }
 }
 
 const NEW_BY_DEFAULT: readonly NamespaceType[] = [
@@ -47,6 +47,9 @@ export function planSpawn(
     readonlyPaths: [],
     ...(ownUsers && options.nestedNamespaces !== true ? { maxUserNamespaces: 0 } : {}),
     ...spec,
+    ...(options.timeout === undefined
+      ? {}
+      : { limits: { ...spec.limits, wallMs: options.timeout } }),
     namespaces: created,
     ...(Object.keys(joined).length === 0 ? {} : { joinNamespaces: joined }),
     ...(ownUsers ? { idMapping: chooseIds(options.idMapping, context) } : {}),

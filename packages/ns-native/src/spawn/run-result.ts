@@ -1,5 +1,6 @@
 import type { ExitStatus } from '../contained-process.ts'
-import type { EffectiveLimits, ExitReason } from '../limits.ts'
+import type { ExitReason } from '../limits.ts'
+import type { NetworkViolation } from '../network/gatekeeper.ts'
 import type { Usage } from '../usage.ts'
 import type { EffectivePolicy } from './effective-policy.ts'
 
@@ -9,18 +10,18 @@ export interface RunResult {
   ok: boolean
   exitCode: number | null
   signal: NodeJS.Signals | null
-  /** Why it ended. */
+  /** Why it ended: by itself, by a signal, by the limit of that name, by its filter, or by its `AbortSignal`. */
   reason: ExitReason
   /** What it printed, where that was collected (as `run` does); else empty. */
   stdout: string
   stderr: string
   /** It printed more than was collected. */
   truncated: boolean
-  /** Of everything that ran inside. */
+  /** What all of it used; `source` says where each figure comes from. */
   usage: Usage
-  /** The limits that were in force, and who held them. */
-  limits: EffectiveLimits
-  /** What was really enforced. */
+  /** What it wanted of the network and did not get. */
+  violations: readonly NetworkViolation[]
+  /** What was really enforced, and by what. */
   policy: EffectivePolicy
 }
 
@@ -31,11 +32,17 @@ export interface Collected {
   truncated: boolean
 }
 
-export function runResult(
-  status: ExitStatus,
-  facts: { aborted: boolean; wallMs: number; collected: Collected; policy: EffectivePolicy },
-): RunResult {
-  const { exitCode, signal, usage } = status
+/** What a result is made of besides the exit status. */
+export interface ResultFacts {
+  aborted: boolean
+  collected: Collected
+  violations: readonly NetworkViolation[]
+  policy: EffectivePolicy
+}
+
+export function runResult(status: ExitStatus, facts: ResultFacts): RunResult {
+  const { exitCode, signal } = status
+  const { maxRssBytes, ...usage } = status.usage
   const reason = facts.aborted ? 'abort' : status.reason
   return {
     ok: exitCode === 0 && reason === 'exit',
@@ -43,8 +50,8 @@ export function runResult(
     signal,
     reason,
     ...facts.collected,
-    usage: { ...usage, wallMs: facts.wallMs },
-    limits: status.limits,
+    usage: { peakMemoryBytes: maxRssBytes, ...usage },
+    violations: facts.violations,
     policy: facts.policy,
   }
 }

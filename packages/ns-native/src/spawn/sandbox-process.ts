@@ -5,9 +5,11 @@ import type { ContainedProcess, ExitStatus } from '../contained-process.ts'
 import { NamespaceError } from '../errors.ts'
 import type { PendingLaunch } from '../launch.ts'
 import type { LaunchSpec } from '../launch-spec.ts'
+import type { ExitReason } from '../limits.ts'
 import type { ContainerNetwork } from '../network/container-network.ts'
+import type { NetworkViolation } from '../network/gatekeeper.ts'
 import type { Publication, PublishOptions } from '../network/publication.ts'
-import { NO_USAGE } from '../usage.ts'
+import { NO_USAGE, type Usage } from '../usage.ts'
 import { AbortError } from './abort-error.ts'
 import { Collector } from './collector.ts'
 import { Deferred } from './deferred.ts'
@@ -24,6 +26,10 @@ export interface SandboxProcessEvents {
   error: [error: Error]
   /** It has ended, and everything that it started; output may still be on its way. */
   exit: [exitCode: number | null, signal: NodeJS.Signals | null]
+  /** A limit was met: it ends the program (wall, cpu, output), or something inside was killed or refused (memory, pids). */
+  limit: [limit: ExitReason]
+  /** It wanted something of the network that it may not have. */
+  violation: [violation: NetworkViolation]
   /** Its output has been read to the end. */
   close: [exitCode: number | null, signal: NodeJS.Signals | null]
 }
@@ -44,7 +50,9 @@ export interface SandboxProcessParts {
   signal?: AbortSignal | undefined
   killSignal?: NodeJS.Signals | number | undefined
   collectBytes?: number | undefined
-  degraded?: readonly string[]
+  degraded?: readonly string[] | undefined
+  /** Done with the program once it runs; what is thrown ends it. */
+  whenStarted?: ((program: ContainedProcess, child: SandboxProcess) => Promise<void>) | undefined
   /** How to run another program beside it. */
   exec: (
     beside: ContainedProcess,
@@ -84,7 +92,7 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
   #state: 'starting' | 'running' | 'ended' = 'starting'
   /** Signals for a program that does not run yet. */
   #early: (NodeJS.Signals | number)[] = []
-  #startedAt = 0
+  readonly #violations: NetworkViolation[] = []
   #aborted = false
   #killedEarly = false
   #promised = false
@@ -154,6 +162,23 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
     this.#contained?.resize(size)
   }
 
+  /** Stop everything inside where it is. Needs a control group, as `limits` or `cgroup` give it. */
+  async pause(): Promise<void> {
+    await this.spawned
+    return this.#running().pause()
+  }
+
+  /** Let it go on after `pause`. */
+  async resume(): Promise<void> {
+    return this.#running().resume()
+  }
+
+  /** What it has used so far. Rejects when it has ended. */
+  async usage(): Promise<Usage> {
+    await this.spawned
+    return this.#running().usage()
+  }
+
   /** Let it outlive this process, and let this process end before it. Once it has spawned. */
   detach(): void {
     this.#contained?.detach()
@@ -199,6 +224,12 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
     throw new TypeError('the program does not run yet: await spawned first')
   }
 
+  /** @internal The sandbox's proxy refused something that may be this program's. */
+  tellViolation(violation: NetworkViolation): void {
+    this.#violations.push(violation)
+    this.emit('violation', violation)
+  }
+
   #outputs(): Readable[] {
     return [this.stdout, this.stderr].filter((stream) => stream !== null)
   }
@@ -227,12 +258,16 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
   #start(contained: ContainedProcess): void {
     this.#contained = contained
     this.#state = 'running'
-    this.#startedAt = performance.now()
     this.pid = contained.pid
     for (const signal of this.#early.splice(0)) contained.kill(signal)
     this.#spawned.resolve()
     this.emit('spawn')
     for (const stream of this.#outputs()) releaseStream(stream)
+    this.#parts.whenStarted?.(contained, this).catch((error: Error) => {
+      this.#result.reject(error)
+      this.#tell(error)
+      this.kill('SIGKILL')
+    })
     contained.wait().then(
       (status) => this.#end(status),
       (error: Error) => this.#fail(error),
@@ -240,17 +275,18 @@ export class SandboxProcess extends EventEmitter<SandboxProcessEvents> {
   }
 
   #end(status: ExitStatus): void {
-    const wallMs = performance.now() - this.#startedAt
     this.once('close', () => {
-      const { spec, degraded = [] } = this.#parts
+      const { spec, degraded } = this.#parts
       const [stdout, stderr] = this.#collectors
       const collected = {
         stdout: stdout?.text() ?? '',
         stderr: stderr?.text() ?? '',
         truncated: stdout?.truncated === true || stderr?.truncated === true,
       }
-      const policy = effectivePolicy(spec, degraded)
-      this.#result.resolve(runResult(status, { aborted: this.#aborted, wallMs, collected, policy }))
+      const policy = effectivePolicy(spec, status.limits, degraded)
+      const violations = this.#violations
+      const facts = { aborted: this.#aborted, collected, violations, policy }
+      this.#result.resolve(runResult(status, facts))
     })
     this.#finish(status.exitCode, status.signal)
   }
@@ -305,4 +341,11 @@ const KILLED_EARLY: ExitStatus = {
   reason: 'signal',
   usage: NO_USAGE,
   limits: {},
+}
+
+/** One whose streams are pipes, as they are unless `stdio` says otherwise. */
+export interface PipedSandboxProcess extends SandboxProcess {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
 }

@@ -30,14 +30,12 @@ export interface SpawnOptions extends ChildOptions, Mechanisms {
   root?: 'system' | 'host' | RootSpec
   /** `'default'`: containers' usual filter. `'none'`. A profile as docker and OCI have them, or a BPF program. */
   seccomp?: 'default' | 'none' | SeccompProfile | Uint8Array
-  /**
-   * Decides about the calls for which `seccomp` says `SCMP_ACT_NOTIFY`, from their registers. EPERM
-   * when it throws, takes longer than `syscallTimeoutMs` (10,000), and when this process has gone.
-   */
-  onSyscall?: SyscallHandler
-  syscallTimeoutMs?: number
   /** Allow user namespaces, and with them mounts, inside: where most holes of the kernel begin. Default false. */
   nestedNamespaces?: boolean
+  /** Decides about the calls for which `seccomp` says SCMP_ACT_NOTIFY; whoever makes one waits for it. */
+  onSyscall?: SyscallHandler
+  /** How long it may take to; EPERM after that. Default 10,000. */
+  syscallTimeoutMs?: number
   /** A pseudo-terminal as stdin, stdout and stderr: what is typed goes to `stdin`, `stdout` is the screen. */
   pty?: { columns: number; rows: number }
 }
@@ -56,10 +54,18 @@ export interface ChildOptions {
   /** User and group inside. Default 0: the caller, without capabilities. */
   uid?: number
   gid?: number
+  /** How many milliseconds it may take: the limit `wallMs`, which holds even when this process is stuck. */
+  timeout?: number
   /** It outlives this process from its start on. */
   detached?: boolean
   /** Collect stdout and stderr for `result`, each up to so many bytes; more is read and dropped. Default: not. */
   collectBytes?: number
+}
+
+/** Options that leave all three streams to be pipes. */
+export type WithPipes<Options extends Pick<SpawnOptions, 'stdio' | 'pty'>> = Options & {
+  stdio?: 'pipe' | 'overlapped'
+  pty?: never
 }
 
 /** Everything else that the helper can do. */

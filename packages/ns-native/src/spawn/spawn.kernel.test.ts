@@ -174,6 +174,18 @@ test('stdio takes the words of child_process', async () => {
   expect(readFileSync(join(directory, 'out'), 'utf8')).toBe('got <>\n')
 })
 
+test('further descriptors are passed by their place in stdio', async () => {
+  const path = join(temporary, 'further')
+  const fd = openSync(path, 'w')
+  const child = shell('echo three >&3; echo five >&5', {
+    stdio: ['ignore', 'ignore', 'inherit', fd, 'ignore', fd],
+  })
+  closeSync(fd)
+  await child.result
+  expect(readFileSync(path, 'utf8')).toBe('three\nfive\n')
+  rmSync(path)
+})
+
 test('by default nothing of the caller is inside: files, environment, network, processes', async () => {
   process.env['CROMWELL_SECRET'] = 'x'
   onTestFinished(() => {
@@ -255,6 +267,9 @@ test('options that do not exist are refused, not passed over', () => {
     expect.objectContaining({ name: 'PolicyError', pointer: '/namespace' }),
   )
   const extra = { stdio: ['pipe', 'pipe', 'pipe', 'ipc'] } as unknown as SpawnOptions
+  expect(() => spawn('true', [], { stdio: [0, 1, 2, 'pipe'] })).toThrow(
+    expect.objectContaining({ pointer: '/stdio/3' }),
+  )
   expect(() => spawn('true', [], extra)).toThrow(expect.objectContaining({ pointer: '/stdio/3' }))
   expect(() => spawn('true', [], { umask: -1 })).toThrow(
     expect.objectContaining({ name: 'PolicyError', pointer: '/process/umask' }),

@@ -1,7 +1,7 @@
 import { idMappingFacts, surroundings } from '../surroundings.ts'
 import { planProcess, planSpawn } from './plan-spawn.ts'
-import type { SandboxProcess } from './sandbox-process.ts'
-import type { SpawnOptions } from './spawn-options.ts'
+import type { PipedSandboxProcess, SandboxProcess } from './sandbox-process.ts'
+import type { SpawnOptions, WithPipes } from './spawn-options.ts'
 import { start } from './start.ts'
 
 /**
@@ -11,6 +11,16 @@ import { start } from './start.ts'
  * Throws PolicyError for options that make no sense; all else that goes wrong is told by the event
  * `error` and by the promises `spawned` and `result`.
  */
+export function spawn(
+  file: string,
+  args?: readonly string[],
+  options?: WithPipes<SpawnOptions>,
+): PipedSandboxProcess
+export function spawn(
+  file: string,
+  args?: readonly string[],
+  options?: SpawnOptions,
+): SandboxProcess
 export function spawn(
   file: string,
   args: readonly string[] = [],

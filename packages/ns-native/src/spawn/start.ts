@@ -1,13 +1,12 @@
 import { Readable, Writable } from 'node:stream'
 import type { ContainedProcess } from '../contained-process.ts'
 import { NamespaceError, PolicyError } from '../errors.ts'
-import type { StdioTarget } from '../helper.ts'
 import { startJoin } from '../join.ts'
 import { type PendingLaunch, startLaunch } from '../launch.ts'
 import type { LaunchSpec, ProcessSpec } from '../launch-spec.ts'
 import { type ExecOptions, SandboxProcess } from './sandbox-process.ts'
 import type { SpawnOptions } from './spawn-options.ts'
-import { type StdioOptions, stdioTargets } from './stdio.ts'
+import { type StdioOptions, type StdioTargets, stdioTargets } from './stdio.ts'
 
 /** How a planned program relates to this process. */
 export type StartOptions = Pick<
@@ -15,19 +14,27 @@ export type StartOptions = Pick<
   'stdio' | 'signal' | 'killSignal' | 'detached' | 'collectBytes' | 'onSyscall' | 'syscallTimeoutMs'
 > & {
   degraded?: readonly string[]
+  /** Done with the program once it runs. */
+  whenStarted?: (program: ContainedProcess, child: SandboxProcess) => Promise<void>
   /** The program's part of the spec for one that joins it. */
   joining: (options: ExecOptions, command: readonly [string, ...string[]]) => ProcessSpec
   /** Called when nothing of it is left. */
   cleanUp?: () => void
 }
 
-type Targets = [StdioTarget, StdioTarget, StdioTarget]
-
 /** Start what was planned. Throws PolicyError; tells all else by the process's events and promises. */
 export function start(spec: LaunchSpec, options: StartOptions): SandboxProcess {
   const { detached = false } = options
-  const answers = answering(options)
-  return begin(spec, options, (stdio) => startLaunch(spec, { stdio, detached, ...answers }))
+  const child = begin(spec, options, (targets) =>
+    startLaunch(spec, {
+      ...targets,
+      detached,
+      ...answering(options),
+      // never before there is a child: what the monitor says is heard later
+      onLimit: (limit) => child.emit('limit', limit),
+    }),
+  )
+  return child
 }
 
 /** Start a program in the sandbox of another. */
@@ -36,23 +43,15 @@ function startBeside(
   spec: LaunchSpec,
   options: StartOptions,
 ): SandboxProcess {
-  const answers = answering(options)
-  return begin(spec, options, (stdio) =>
-    startJoin(beside, { process: spec.process }, { stdio, ...answers }),
+  return begin(spec, options, (targets) =>
+    startJoin(beside, { process: spec.process }, { ...targets, ...answering(options) }),
   )
-}
-
-function answering({ onSyscall, syscallTimeoutMs }: StartOptions) {
-  return {
-    ...(onSyscall === undefined ? {} : { onSyscall }),
-    ...(syscallTimeoutMs === undefined ? {} : { syscallTimeoutMs }),
-  }
 }
 
 function begin(
   spec: LaunchSpec,
   options: StartOptions,
-  launch: (stdio: Targets) => PendingLaunch,
+  launch: (targets: StdioTargets) => PendingLaunch,
 ): SandboxProcess {
   const targets = stdioTargets(options.stdio ?? defaultStdio(spec))
   const launched = attempt(() => launch(targets))
@@ -61,19 +60,28 @@ function begin(
     command: [file, ...args],
     spec,
     launch: launched,
-    stdio: launched instanceof Error ? standIns(targets) : streams(launched),
+    stdio: launched instanceof Error ? standIns(targets.stdio) : streams(launched),
     signal: options.signal,
     killSignal: options.killSignal,
     collectBytes: options.collectBytes,
-    degraded: options.degraded ?? [],
+    degraded: options.degraded,
+    whenStarted: options.whenStarted,
     cleanUp: options.cleanUp,
     exec: (beside, command, chosen) => {
       const process = options.joining(chosen, command)
       const { joining, degraded = [] } = options
-      const more = { ...chosen, ...answering(options), joining, degraded }
-      return startBeside(beside, { ...spec, process }, more)
+      const same = { joining, degraded, ...answering(options) }
+      return startBeside(beside, { ...spec, process }, { ...chosen, ...same })
     },
   })
+}
+
+/** Who answers system calls, where somebody does. */
+function answering({ onSyscall, syscallTimeoutMs }: StartOptions) {
+  return {
+    ...(onSyscall === undefined ? {} : { onSyscall }),
+    ...(syscallTimeoutMs === undefined ? {} : { syscallTimeoutMs }),
+  }
 }
 
 // A terminal has one output: it would not be told apart from a second one.
@@ -95,7 +103,7 @@ function streams({ pipes: [input, output, errors] }: PendingLaunch) {
 }
 
 /** Streams of a program that never was: whoever uses them need not know. */
-function standIns([input, output, errors]: Targets) {
+function standIns([input, output, errors]: StdioTargets['stdio']) {
   const nothing = () => Readable.from([])
   return [
     input === 'pipe' ? new Writable().destroy() : null,

@@ -61,6 +61,11 @@ function nodeMounts(execPath: string): Mount[] {
   }))
 }
 
+/** Whether this Node lies outside of the system's trees. */
+export function hasPrivateNode(execPath: string): boolean {
+  return !isOfSystem(execPath)
+}
+
 function isOfSystem(path: string): boolean {
   return ['/usr/', '/bin/', '/nix/store/', '/gnu/store/'].some((tree) => path.startsWith(tree))
 }
