@@ -36,6 +36,21 @@ export const STEPS_OF: Readonly<Record<string, readonly Step[]>> = {
   write: ['idmap.setgroups', 'idmap.uid', 'idmap.gid', 'time', 'userns.limit', 'oomscore', 'mnt'],
 }
 
+/** Steps that no scenario takes, and who has them fail. */
+export const ELSEWHERE: Partial<Record<Step, string>> = {
+  attach: 'attach.kernel.test.ts',
+  join: 'join.kernel.test.ts',
+  'ns.join': 'joined-namespaces.kernel.test.ts',
+  limits: 'cgroup/',
+  cgroup: 'cgroup/',
+  'cgroup.namespace': 'cgroup/',
+  'net.uplink': 'network/',
+  'lsm.label': 'resources.kernel.test.ts',
+  notify: 'seccomp/notify.kernel.test.ts',
+  setgroups: 'with one id there is nothing that could fail',
+  signals: 'cannot fail',
+}
+
 /** A failing call that a launch survives, or cannot say much about, and why that is right. */
 export interface Tolerated {
   role: Role | '*'
@@ -148,6 +163,7 @@ export const TOLERATED: readonly Tolerated[] = [
     why: 'asking for the version: without one Landlock is not supported, and that is the error',
     vague: true,
   },
+  { role: 'payload', call: 'ppoll', why: 'it looks again whether the old root is gone' },
   { role: 'payload', call: 'fcntl', why: 'stdio stays non-blocking' },
   { role: 'helper', call: 'setns', why: 'the removal goes as far as the caller’s own rights' },
   {
