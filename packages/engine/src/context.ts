@@ -1,4 +1,4 @@
-import { type SelectedIdMapping, selectIdMapping } from '@cromwell/ns-native'
+import { idmap, type SelectedIdMapping } from '@cromwell/ns-native'
 import { openImageLayout } from '@cromwell/registry/layout'
 import { openRuntime, type Runtime } from '@cromwell/runtime'
 import type { OnEvent } from './event.ts'
@@ -22,7 +22,7 @@ export function createContext(home: string, host: HostFacts, onEvent: OnEvent): 
   const paths = homePaths(home)
   let selected: SelectedIdMapping | undefined
   const idMapping = () => {
-    selected ??= selectIdMapping(host)
+    selected ??= idmap.select(host)
     return selected
   }
   const runtime = openRuntime({

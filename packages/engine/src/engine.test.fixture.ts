@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { selectIdMapping } from '@cromwell/ns-native'
+import { idmap } from '@cromwell/ns-native'
 import { createTestRegistry, type TestImage, type TestRegistry } from '@cromwell/registry/testing'
 import { createEngine, type Engine } from './engine.ts'
 import type { EngineEvent } from './event.ts'
@@ -63,7 +63,7 @@ export async function createTestEngine(): Promise<TestEngine> {
         await engine.remove(id, { force: true }).catch(() => {})
       }
       await registry.close()
-      await createTreeRemover(() => selectIdMapping(host))(home)
+      await createTreeRemover(() => idmap.select(host))(home)
     },
   }
 }

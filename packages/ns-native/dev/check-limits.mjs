@@ -20,7 +20,7 @@ const HELD_BY = {
 const MEGABYTE = 1 << 20
 const { uid, gid, username: userName } = userInfo()
 const ownMap = readFileSync('/proc/self/uid_map', 'utf8')
-const idMapping = ns.selectIdMapping({ uid, gid, userName, ownMap, subuid: '', subgid: '' })
+const idMapping = ns.idmap.select({ uid, gid, userName, ownMap, subuid: '', subgid: '' })
 
 if (expected === 'cgroup2' && ns.cgroup.detect().by !== 'cgroup2') ns.cgroup.delegate()
 console.log(ns.cgroup.detect())

@@ -5,6 +5,7 @@ export type FacilityName =
   | 'proc'
   | 'overlay'
   | 'network-namespace'
+  | 'time-namespace'
   | 'seccomp'
   | 'apparmor'
   | 'cgroup'

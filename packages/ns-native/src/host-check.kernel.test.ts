@@ -27,7 +27,14 @@ test('what works is found out by doing it, and leaves nothing behind', async (co
   requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
   const facilities = await checkHost({ idMapping, directory })
   const byName = Object.fromEntries(facilities.map((facility) => [facility.name, facility]))
-  for (const name of ['user-namespaces', 'proc', 'overlay', 'network-namespace', 'seccomp']) {
+  for (const name of [
+    'user-namespaces',
+    'proc',
+    'overlay',
+    'network-namespace',
+    'time-namespace',
+    'seccomp',
+  ]) {
     expect(byName[name]).toEqual({ name, ok: true })
   }
   expect(byName['id-mapping']).toMatchObject(

@@ -45,6 +45,10 @@ export async function checkHost(options: HostCheckOptions): Promise<Facility[]> 
       namespaces: ['user', 'network'],
       idMapping: callerOnly,
     }),
+    attempt('time-namespace', {
+      namespaces: ['user', 'time'],
+      idMapping: callerOnly,
+    }),
     attempt('seccomp', {
       namespaces: ['user'],
       idMapping: callerOnly,

@@ -175,3 +175,11 @@ function noHelpers(newuidmap: string | undefined, newgidmap: string | undefined)
     'as root: apt-get install uidmap (elsewhere: shadow-utils, on Alpine shadow-subids)'
   )
 }
+
+/** Which ids are inside, and who they are outside; pure. */
+export const idmap = {
+  /** The best mapping that the facts allow, with a note on what would allow a better one. */
+  select: selectIdMapping,
+  /** The id outside of an id inside, or undefined where it is not mapped. */
+  hostIdOf,
+} as const

@@ -30,12 +30,7 @@ export type { Facility, FacilityName } from './facility.ts'
 export type { StdioTarget } from './helper.ts'
 export { checkHost, type HostCheckOptions } from './host-check.ts'
 export { HOST_ETC, type HostSystemOptions, hostSystemMounts } from './host-system.ts'
-export {
-  hostIdOf,
-  type IdMappingFacts,
-  type SelectedIdMapping,
-  selectIdMapping,
-} from './id-mapping.ts'
+export { type IdMappingFacts, idmap, type SelectedIdMapping } from './id-mapping.ts'
 export { type JoinSpec, type JoinTarget, join } from './join.ts'
 export { type LandlockSupport, landlock } from './landlock.ts'
 export type {

@@ -12,8 +12,8 @@ import { text } from 'node:stream/consumers'
 import {
   defaultSeccompProfile,
   type IdMappingPlan,
+  idmap,
   type SeccompProfile,
-  selectIdMapping,
 } from '@cromwell/ns-native'
 import { hostPrograms } from '@cromwell/test-support'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -31,7 +31,7 @@ beforeAll(() => {
   runtime = openRuntime({ root: join(directory, 'containers'), pidsDir: join(directory, 'pids') })
   const ids = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   const ownMap = readFileSync('/proc/self/uid_map', 'utf8')
-  idMapping = selectIdMapping({ ...ids, userName: 'nobody', subuid: '', subgid: '', ownMap })
+  idMapping = idmap.select({ ...ids, userName: 'nobody', subuid: '', subgid: '', ownMap })
   for (const { path, content, mode } of hostPrograms(['sh', 'cat', 'sleep', 'ls'])) {
     mkdirSync(join(directory, 'bundle', 'rootfs', path, '..'), { recursive: true })
     writeFileSync(join(directory, 'bundle', 'rootfs', path), content, { mode })
