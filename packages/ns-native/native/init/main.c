@@ -40,7 +40,7 @@ void cw_main(void) {
     // The launcher may have leaked descriptors of its own to us (CVE-2024-21626): gone first.
     // What may be the program's is looked at when the configuration is known.
     if (sys_close_range(CW_EXTRA_FIRST + CW_EXTRAS_MAX, ~0U, 0) < 0 || cw_fill_stdio() < 0) {
-        say("cromwell-init: needs Linux 5.12 or later and /dev/null\n");
+        say("cromwell-init: needs Linux 5.11 or later and /dev/null\n");
         sys_exit(125);
     }
     close_all_but_channel();
