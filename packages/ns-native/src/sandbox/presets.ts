@@ -1,3 +1,4 @@
+import { DEFAULT_CAPABILITIES } from '../defaults.ts'
 import { PolicyError } from '../errors.ts'
 import type { NetPolicy, Policy, PresetName } from './policy.ts'
 
@@ -64,19 +65,7 @@ export const test = {
 /** What an OCI container's root may do, with the ids that this user has. */
 export const container = {
   idMapping: 'auto',
-  capabilities: [
-    'CAP_CHOWN',
-    'CAP_DAC_OVERRIDE',
-    'CAP_FOWNER',
-    'CAP_FSETID',
-    'CAP_KILL',
-    'CAP_NET_BIND_SERVICE',
-    'CAP_SETFCAP',
-    'CAP_SETGID',
-    'CAP_SETPCAP',
-    'CAP_SETUID',
-    'CAP_SYS_CHROOT',
-  ],
+  capabilities: DEFAULT_CAPABILITIES,
   hostname: 'container',
 } as const satisfies Policy
 
