@@ -117,7 +117,8 @@ function surroundings({ env = {} }: Policy, alone: boolean): string {
 }
 
 function sentence(verb: string, paths: readonly PathLike[] = []): string | undefined {
-  return paths.length === 0 ? undefined : `${verb} ${paths.map((path) => String(path)).join(', ')}.`
+  const names = paths.map((path) => (path === '.' ? 'the current directory' : String(path)))
+  return names.length === 0 ? undefined : `${verb} ${names.join(', ')}.`
 }
 
 function pathOf(entry: PathLike | { path: PathLike }): PathLike {
