@@ -192,7 +192,7 @@ test('ids, capabilities, filter and descriptors are those of its own spec', asyn
 })
 
 test('a user of the container’s runs as that user', async (context) => {
-  requires(context, 'id-ranges', idMapping.kind !== 'single', 'there is one id only')
+  requires(context, 'subuid', idMapping.kind !== 'single', 'there is one id only')
   const container = await startContainer()
   const { stdout } = await outcome(
     container,

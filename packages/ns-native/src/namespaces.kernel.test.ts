@@ -114,7 +114,9 @@ test('newuidmap and newgidmap get the numbers of the plan, an empty environment,
   const directory = temporaryDirectory()
   const standIn = (name: 'newuidmap' | 'newgidmap') => {
     const path = join(directory, name)
-    const look = `tr '\\0' '\\n' < /proc/$$/environ; cat /proc/$$/status`
+    // a shell that starts a program blocks signals meanwhile: so it reads by itself
+    const read = 'while IFS= read -r line; do echo "$line"; done < /proc/$$/status'
+    const look = `tr '\\0' '\\n' < /proc/$$/environ; ${read}`
     // what is built into the shell opens nothing; it holds its script and its old stdout at 10 and 11
     const fds = 'for i in 0 1 2 3 4 5 6 7 8 9; do [ -e /proc/$$/fd/$i ] && printf "$i "; done; echo'
     const script = `#!/bin/sh\n{ echo "$@"; ${fds}; ${look}; } > ${path}.said\nexec ${idMapping[name]} "$@"\n`
