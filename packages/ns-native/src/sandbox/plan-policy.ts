@@ -6,7 +6,7 @@ import { defaultMaskedPaths } from '../masked-paths.ts'
 import { PROXY_PORT, proxyEnvironment } from '../network/proxy-environment.ts'
 import { uplinkNameserver } from '../network/uplink.ts'
 import type { SpawnOptions } from '../spawn/spawn-options.ts'
-import { KERNEL_MOUNTS, systemMounts, systemPath } from '../spawn/system-root.ts'
+import { KERNEL_MOUNTS, nodeMounts, systemMounts, systemPath } from '../spawn/system-root.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { planMounts, type StateDirectory } from './mount-plan.ts'
 import { absolutePath, isWithin, realPath } from './paths.ts'
@@ -27,16 +27,22 @@ export function planPolicy(
   const places = findPlaces(files, around)
   const { mounts, maskedPaths, readonlyPaths } = planMounts(places, state)
   const network = net.mode === 'host' ? 'host' : 'own'
+  const node = system ? nodeMounts(around.execPath) : []
+  const isCovered = places.some(
+    ({ access, path }) => access === 'scratch' && isWithin(around.execPath, path),
+  )
   return {
     ...commonOptions(policy),
     namespaces: networkNamespace(net),
     idMapping: policy.idMapping ?? 'single',
     root: { tmpfs: { sizeBytes: ROOT_BYTES }, readonly: true },
     mounts: [
-      ...(system ? systemMounts(around.execPath, network) : []),
+      ...(system ? systemMounts(network) : []),
+      ...(isCovered ? [] : node),
       ...resolver(net),
       ...KERNEL_MOUNTS,
       ...mounts,
+      ...(isCovered ? node : []),
     ],
     maskedPaths: [...defaultMaskedPaths(), ...maskedPaths],
     readonlyPaths: [...DEFAULT_READONLY_PATHS, ...readonlyPaths],

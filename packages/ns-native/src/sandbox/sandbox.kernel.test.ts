@@ -270,6 +270,8 @@ describe('an overlay', () => {
     ).toMatchObject({
       stdout: 'new\n',
     })
+    // before its directory goes, which it keeps busy
+    await box.close()
   })
 })
 

@@ -10,7 +10,7 @@ import { defaultSeccomp } from '../seccomp/default-filter.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { checkOptionNames, passedOn } from './option-names.ts'
 import type { SpawnOptions } from './spawn-options.ts'
-import { KERNEL_MOUNTS, scratch, systemMounts, systemPath } from './system-root.ts'
+import { KERNEL_MOUNTS, nodeMounts, scratch, systemMounts, systemPath } from './system-root.ts'
 
 /** What the plan depends on besides the options. */
 export interface SpawnContext {
@@ -147,11 +147,17 @@ function environment(env: Readonly<Record<string, string | undefined>>): string[
 /** The root that is made of this machine's system. */
 function inSystemRoot(base: LaunchSpec, around: Surroundings): LaunchSpec {
   const network = base.namespaces.includes('network') ? 'own' : 'host'
-  const mounts = systemMounts(around.execPath, network)
+  const mounts = systemMounts(network)
   return {
     ...base,
     root: { tmpfs: { sizeBytes: ROOT_BYTES }, readonly: true },
-    mounts: [...mounts, ...KERNEL_MOUNTS, scratch('/tmp'), ...base.mounts],
+    mounts: [
+      ...mounts,
+      ...KERNEL_MOUNTS,
+      scratch('/tmp'),
+      ...nodeMounts(around.execPath),
+      ...base.mounts,
+    ],
     maskedPaths: [...defaultMaskedPaths(), ...base.maskedPaths],
     readonlyPaths: [...DEFAULT_READONLY_PATHS, ...base.readonlyPaths],
   }

@@ -16,16 +16,16 @@ const OWN_ETC = {
 }
 
 /**
- * The mounts of a root in which this machine's programs run, read-only: its system, the Node at
- * `execPath`, accounts that tell nothing, and with the host's network its way to resolve names.
+ * The mounts of a root in which this machine's programs run, read-only: its system, accounts that
+ * tell nothing, and with the host's network its way to resolve names.
  */
-export function systemMounts(execPath: string, network: 'host' | 'own'): Mount[] {
+export function systemMounts(network: 'host' | 'own'): Mount[] {
   const etc = HOST_ETC.filter((name) => !PRIVATE_ETC.has(name))
   const system = hostSystemMounts({ etc: network === 'host' ? [...etc, 'resolv.conf'] : etc })
   const own = Object.entries(OWN_ETC).map(
     ([destination, content]): Mount => ({ type: 'file', destination, content }),
   )
-  return [...system, ...nodeMounts(execPath), ...own]
+  return [...system, ...own]
 }
 
 /** A /proc, a /dev and a /tmp of the sandbox's own. */
@@ -45,8 +45,11 @@ export function systemPath(execPath: string): string {
   return isOfSystem(execPath) ? usual : `${dirname(execPath)}:${usual}`
 }
 
-/** A Node outside of the system's trees (nvm, volta, fnm), with its npm but nothing around it. */
-function nodeMounts(execPath: string): Mount[] {
+/**
+ * A Node outside of the system's trees (nvm, volta, fnm), with its npm but nothing around it. To be
+ * mounted after an empty directory that it may lie in, such as /tmp.
+ */
+export function nodeMounts(execPath: string): Mount[] {
   if (isOfSystem(execPath)) return []
   const modules = join(dirname(dirname(execPath)), 'lib', 'node_modules')
   const distribution = basename(dirname(execPath)) === 'bin' && existsSync(join(modules, 'npm'))
