@@ -203,9 +203,9 @@ test('modes, times, attributes and hard links are applied; attributes that are g
   utimesSync(join(upper, 'd'), 7, 8)
   applyUpper(upper, lower)
   const [file, directory] = [lstatSync(join(lower, 'a')), lstatSync(join(lower, 'd'))]
-  expect([file.mode & 0o7777, file.mtimeMs, file.nlink]).toEqual([0o4711, 1000, 2])
+  expect([file.mode & 0o7777, Math.floor(file.mtimeMs), file.nlink]).toEqual([0o4711, 1000, 2])
   expect(lstatSync(join(lower, 'd', 'linked')).ino).toBe(file.ino)
-  expect([directory.mode & 0o7777, directory.mtimeMs]).toEqual([0o2751, 8000])
+  expect([directory.mode & 0o7777, Math.floor(directory.mtimeMs)]).toEqual([0o2751, 8000])
   expect(nativeFs.listxattr(join(lower, 'a'))).toEqual(['user.kept'])
   applyUpper(upper, lower)
   expect(tree(lower)).toEqual({ a: 'new', d: '/', 'd/b': '', 'd/linked': 'new' })
