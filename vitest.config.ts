@@ -11,6 +11,7 @@ export default defineConfig({
           include: ['packages/*/src/**/*.test.ts', 'test-support/src/**/*.test.ts', '*.test.ts'],
           exclude: ['**/*.kernel.test.ts'],
           testTimeout: 30_000,
+          retry: process.env['CI'] ? 1 : 0,
         },
       },
       {

@@ -229,6 +229,8 @@ function stepsOutOfOrder(cases: readonly Case[]): string[] {
   return cases.flatMap((one) => {
     const { step, errno } = one.outcome.launchError ?? {}
     if (step === undefined || errno !== EIO || ANYWHERE.test(step)) return []
+    // how often the payload looks whether the old root is gone depends on the machine's load
+    if (one.site.call === 'statx') return []
     const position = STEPS.indexOf(step as Step)
     const last = reached.get(one.site.role) ?? 0
     reached.set(one.site.role, Math.max(last, position))
