@@ -11,7 +11,6 @@ export default defineConfig({
           include: ['packages/*/src/**/*.test.ts', 'test-support/src/**/*.test.ts', '*.test.ts'],
           exclude: ['**/*.kernel.test.ts'],
           testTimeout: 30_000,
-          retry: process.env['CI'] ? 1 : 0,
         },
       },
       {
@@ -21,8 +20,6 @@ export default defineConfig({
           include: ['packages/*/src/**/*.kernel.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // processes that race on a busy machine; vitest says which needed it
-          retry: process.env['CI'] ? 1 : 0,
         },
       },
       {

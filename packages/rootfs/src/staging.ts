@@ -9,6 +9,8 @@ export interface Staging {
   /** The file name: who builds what, since when. No file inside has to be read to know. */
   name: string
   path: string
+  /** Milliseconds since 1970, but always later than what was there already. */
+  time: number
   /** The final name that the builder wants. */
   target: string
   builder: BuilderIdentity
@@ -24,12 +26,14 @@ const PATTERN =
 /** Make a staging directory for `target`. The name itself says who owns it, so that it dies with its owner. */
 export function createStaging(directory: string, target: string): Staging {
   const builder = ownIdentity()
-  const time = String(Date.now()).padStart(15, '0')
+  // two within one millisecond must not sort the other way round: both would be the oldest
+  const last = listStagings(directory).findLast((other) => other.target === target)
+  const time = Math.max(Date.now(), last === undefined ? 0 : last.time + 1)
   const random = randomBytes(4).toString('hex')
-  const name = `.building-${time}-${builder.pid}-${builder.startTime}-${builder.where}-${random}-${target}`
+  const name = `.building-${String(time).padStart(15, '0')}-${builder.pid}-${builder.startTime}-${builder.where}-${random}-${target}`
   const path = join(directory, name)
   mkdirSync(path, { mode: 0o700 })
-  return { name, path, target, builder }
+  return { name, path, time, target, builder }
 }
 
 /** All staging directories, the oldest first. */
@@ -39,9 +43,9 @@ export function listStagings(directory: string): Staging[] {
     .flatMap((name) => {
       const groups = PATTERN.exec(name)?.groups
       if (groups === undefined) return []
-      const { pid, start, where = '', target = '' } = groups
+      const { time, pid, start, where = '', target = '' } = groups
       const builder = { pid: Number(pid), startTime: Number(start), where }
-      return [{ name, path: join(directory, name), target, builder }]
+      return [{ name, path: join(directory, name), time: Number(time), target, builder }]
     })
 }
 

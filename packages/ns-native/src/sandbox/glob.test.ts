@@ -1,45 +1,45 @@
 import { expect, test } from 'vitest'
 import { isPattern, parsePattern } from './glob.ts'
 
-const matches = (pattern: string, path: string, base = '/work') =>
+const matches = (pattern: string, path: string, base = '/home') =>
   parsePattern(pattern, base, '/files/hide/0').matches(path)
 
 test.each([
-  ['*.pem', '/work/key.pem'],
-  ['*.pem', '/work/.pem'],
-  ['a?c', '/work/abc'],
-  ['[ab].txt', '/work/b.txt'],
-  ['[!ab].txt', '/work/c.txt'],
-  ['{a,b}.txt', '/work/a.txt'],
-  ['./keys/*', '/work/keys/one'],
-  ['sub/**/x', '/work/sub/x'],
-  ['sub/**/x', '/work/sub/a/b/x'],
+  ['*.pem', '/home/key.pem'],
+  ['*.pem', '/home/.pem'],
+  ['a?c', '/home/abc'],
+  ['[ab].txt', '/home/b.txt'],
+  ['[!ab].txt', '/home/c.txt'],
+  ['{a,b}.txt', '/home/a.txt'],
+  ['./keys/*', '/home/keys/one'],
+  ['sub/**/x', '/home/sub/x'],
+  ['sub/**/x', '/home/sub/a/b/x'],
   ['**/.env', '/anywhere/at/all/.env'],
   ['**/.env', '/.env'],
   ['/etc/**', '/etc/a/b'],
   ['**/.git/hooks', '/p/.git/hooks'],
-  ['a.b*', '/work/a.bc'],
+  ['a.b*', '/home/a.bc'],
 ])('%s matches %s', (pattern, path) => {
   expect(matches(pattern, path)).toBe(true)
 })
 
 test.each([
-  ['*.pem', '/work/sub/key.pem'],
-  ['*.pem', '/work/keyXpem'],
-  ['a?c', '/work/a/c'],
-  ['[!ab].txt', '/work/a.txt'],
-  ['{a,b}.txt', '/work/c.txt'],
-  ['**/.env', '/work/x.env'],
-  ['**/.env', '/work/.env.local'],
-  ['sub/**/x', '/work/subx/x'],
-  ['a.b*', '/work/aXb'],
+  ['*.pem', '/home/sub/key.pem'],
+  ['*.pem', '/home/keyXpem'],
+  ['a?c', '/home/a/c'],
+  ['[!ab].txt', '/home/a.txt'],
+  ['{a,b}.txt', '/home/c.txt'],
+  ['**/.env', '/home/x.env'],
+  ['**/.env', '/home/.env.local'],
+  ['sub/**/x', '/home/subx/x'],
+  ['a.b*', '/home/aXb'],
 ])('%s does not match %s', (pattern, path) => {
   expect(matches(pattern, path)).toBe(false)
 })
 
 test('the directory that a pattern is relative to is no pattern', () => {
-  expect(matches('*.x', '/w[o]rk/a.x', '/w[o]rk')).toBe(true)
-  expect(matches('*.x', '/work/a.x', '/w[o]rk')).toBe(false)
+  expect(matches('*.x', '/h[o]me/a.x', '/h[o]me')).toBe(true)
+  expect(matches('*.x', '/home/a.x', '/h[o]me')).toBe(false)
 })
 
 test.each([
