@@ -28,6 +28,16 @@ export const REGISTRY_ERROR_CODES = [
   'ERR_REGISTRY_DENIED',
   /** No such repository, tag, manifest or blob (status 404). */
   'ERR_REGISTRY_NOT_FOUND',
+  /** The registry knows no such operation, or does not allow it to anybody (status 405, or `UNSUPPORTED`). */
+  'ERR_REGISTRY_UNSUPPORTED',
+  /** Something else is there already, or was put there meanwhile (status 409 or 412). */
+  'ERR_REGISTRY_CONFLICT',
+  /** The registry no longer knows the upload that was going on. */
+  'ERR_REGISTRY_UPLOAD_LOST',
+  /** What is to be pushed cannot be read. */
+  'ERR_REGISTRY_SOURCE_UNREADABLE',
+  /** What is being pushed changed while it was read, or is not what its descriptor says. */
+  'ERR_REGISTRY_SOURCE_CHANGED',
   /** Too many requests (status 429); `retryAfterMs` says when to come back, if the registry does. */
   'ERR_REGISTRY_RATE_LIMITED',
   /** The registry failed (status 5xx). */

@@ -8,6 +8,13 @@ export type {
   FileCredentialsOptions,
 } from './auth/credentials.ts'
 export { fileCredentials, staticCredentials } from './auth/credentials.ts'
+export {
+  type BlobSource,
+  type BlobSourceOptions,
+  bytesSource,
+  createBlobSource,
+  fileSource,
+} from './client/blob-source.ts'
 export type { BlobBody } from './client/fetch-blob.ts'
 export type { FetchedManifest, ManifestHead } from './client/fetch-manifest.ts'
 export type {

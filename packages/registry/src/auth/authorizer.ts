@@ -11,6 +11,8 @@ export interface AuthTarget {
   /** The registry's API. */
   base: URL
   repository?: string | undefined
+  /** What a token must be good for, in the token service's form: `repository:team/app:pull,push`, `registry:catalog:*`. */
+  scopes?: readonly string[] | undefined
   signal?: AbortSignal | undefined
 }
 

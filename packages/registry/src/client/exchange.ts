@@ -2,11 +2,11 @@ import { abortable } from '../abort.ts'
 import { type AuthTarget, createAuthorizer } from '../auth/authorizer.ts'
 import { parseChallenges } from '../auth/challenge.ts'
 import { isRegistryError, RegistryError, type RegistryErrorCode } from '../errors.ts'
-import { apiHost, isLoopbackHost } from '../http/host-rules.ts'
+import { apiHost, isLoopbackHost, unsafeHop } from '../http/host-rules.ts'
 import { isNotTls } from '../http/network-error.ts'
 import { statusError } from '../http/response.ts'
 import { type Retry, withRetry } from '../http/retry.ts'
-import type { HttpResponse, Transport } from '../http/transport.ts'
+import type { HttpMethod, HttpResponse, RequestBody, Transport } from '../http/transport.ts'
 import { redactText, redactUrl } from '../redact.ts'
 import type { RegistryClientOptions } from './registry-client.ts'
 
@@ -16,8 +16,13 @@ export interface ApiRequest {
   repository?: string
   /** What follows the repository in the URL, or `/v2/` if there is none. */
   path: string
-  method: 'GET' | 'HEAD'
+  /** An upload session's address, asked instead of `path`: with credentials only at the registry's own origin. */
+  url?: URL | undefined
+  method: HttpMethod
   headers?: Record<string, string>
+  body?: RequestBody | undefined
+  /** What a token must be good for, as in {@link AuthTarget}. Default: reading the repository. */
+  scopes?: readonly string[] | undefined
   /** What could not be done, to what, should it fail. */
   action: string
   reference?: string
@@ -46,13 +51,17 @@ export function createExchange(transport: Transport, options: RegistryClientOpti
   }
 
   async function send(request: ApiRequest, target: AuthTarget, authorization?: string) {
-    const { method, path, repository, signal, headers } = request
-    const url = new URL(repository === undefined ? path : `${repository}/${path}`, target.base)
+    const { method, path, repository, signal, headers, body } = request
+    const api = new URL(repository === undefined ? path : `${repository}/${path}`, target.base)
+    const url = request.url ?? api
+    const reason = unsafeHop(target.base, url, transport)
+    if (reason !== undefined) throw unsafeUpload(request, url, reason)
     const start = performance.now()
     const credentials = authorization === undefined ? {} : { authorization }
     const response = await transport.request({
       method,
       url,
+      body,
       signal,
       headers: { ...headers, ...credentials },
     })
@@ -66,8 +75,10 @@ export function createExchange(transport: Transport, options: RegistryClientOpti
   async function attempt(request: ApiRequest): Promise<HttpResponse> {
     const { registry, repository, signal, accept = [], action, method, reference } = request
     const base = await abortable(baseOf(registry), signal)
-    const target: AuthTarget = { registry, repository, base, signal }
-    let authorization = await abortable(authorizer.authorization(target), signal)
+    const target: AuthTarget = { registry, repository, base, signal, scopes: request.scopes }
+    // Whoever a session's address belongs to: what is not the registry learns no credentials (CVE-2026-50151).
+    const own = request.url === undefined || request.url.origin === base.origin
+    let authorization = own ? await abortable(authorizer.authorization(target), signal) : undefined
     let response = await send(request, target, authorization)
     if (await isWorthAnswering(response, target, authorization)) {
       response.cancel()
@@ -84,7 +95,7 @@ export function createExchange(transport: Transport, options: RegistryClientOpti
 
   /** A 401 of a host that a redirect led to is no matter between the registry and us. */
   async function isWorthAnswering(response: HttpResponse, target: AuthTarget, used?: string) {
-    if (response.status !== 401 || response.url.host !== target.base.host) return false
+    if (response.status !== 401 || response.url.origin !== target.base.origin) return false
     const challenges = parseChallenges(response.headers['www-authenticate'])
     try {
       return await abortable(authorizer.accept(target, challenges, used), target.signal)
@@ -105,6 +116,17 @@ export function createExchange(transport: Transport, options: RegistryClientOpti
     return withRetry(() => attempt(request), { policy: options.retry, signal, onRetry })
   }
 }
+
+function unsafeUpload({ action, method }: ApiRequest, url: URL, reason: string): RegistryError {
+  return new RegistryError(
+    'ERR_REGISTRY_UNSAFE_REDIRECT',
+    `${action}: the registry wants it sent to ${url.origin}, which is refused: ${reason}`,
+    { method, url: url.href, host: url.host, hint: UNSAFE_UPLOAD_HINT },
+  )
+}
+
+const UNSAFE_UPLOAD_HINT =
+  'a registry behind a proxy must know its own address: X-Forwarded-Proto, or relative URLs'
 
 /** TLS, except for hosts named by the caller, and for this machine if the registry there has none. */
 async function findBase(transport: Transport, registry: string): Promise<URL> {

@@ -60,7 +60,12 @@ export async function statusError(
   const { action, method, reference } = exchange
   const errors = await readDetails(response, exchange.secrets)
   const [first] = errors
-  const { code, why, hint, temporary } = judge(status, url.host, exchange.refused)
+  const unsupported = errors.some(({ code }) => code === 'UNSUPPORTED')
+  const { code, why, hint, temporary } = judge(
+    unsupported ? 405 : status,
+    url.host,
+    exchange.refused,
+  )
   const retryable = temporary || exchange.repeatable
   const said = first === undefined ? '' : ` (${first.message || first.code})`
   const retryAfterMs = temporary ? parseRetryAfter(header(response, 'retry-after')) : undefined
@@ -114,6 +119,20 @@ function judge(status: number, host: string, refused = false): Judgement {
       why: `not found on ${host}`,
       hint: 'check the spelling of the name and the tag',
     }
+  }
+  if (status === 405) {
+    return { code: 'ERR_REGISTRY_UNSUPPORTED', why: `${host} does not support or allow it` }
+  }
+  if (status === 409 || status === 412) {
+    return {
+      code: 'ERR_REGISTRY_CONFLICT',
+      why: `${host} has something else there (status ${status})`,
+      hint: 'the tag may be one that the registry lets nobody replace; else somebody else was faster',
+    }
+  }
+  if (status === 413) {
+    const why = `it is larger than ${host} takes`
+    return { code: 'ERR_REGISTRY_TOO_LARGE', why }
   }
   if (status === 429) {
     return {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { throwIfAborted } from '../abort.ts'
 import { RegistryError } from '../errors.ts'
@@ -6,13 +7,26 @@ import { type PlainHttpRule, unsafeHop } from './host-rules.ts'
 import { networkError } from './network-error.ts'
 import { type ProxySettings, proxyFor } from './proxy.ts'
 
+/** The methods of the distribution protocol. */
+export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** A body too large for memory; opened once for every time the request is sent. */
+export interface StreamedBody {
+  /** In bytes: exactly as many as `open` gives, sent as `Content-Length`. */
+  size: number
+  open(): AsyncIterable<Uint8Array>
+}
+
+/** What a request carries; text is a form, which is never sent on to where a redirect leads. */
+export type RequestBody = string | Uint8Array | StreamedBody
+
 /** A request as the client makes it. */
 export interface HttpRequest {
-  method: 'GET' | 'HEAD' | 'POST'
+  method: HttpMethod
   url: URL
   /** By lower-case name. */
   headers?: Record<string, string>
-  body?: string
+  body?: RequestBody | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -71,7 +85,7 @@ export function createTransport(options: TransportOptions = {}): Transport {
   let closed = false
 
   async function send(request: HttpRequest): Promise<HttpResponse> {
-    const { method, url, signal, body = null } = request
+    const { method, url, signal } = request
     throwIfAborted(signal)
     if (closed) throw new RegistryError('ERR_REGISTRY_CLOSED', 'the registry client is closed')
     opened ??= createDispatcher(options)
@@ -83,8 +97,13 @@ export function createTransport(options: TransportOptions = {}): Transport {
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
-        headers: { 'user-agent': userAgent, 'accept-encoding': 'identity', ...request.headers },
-        body,
+        headers: {
+          'user-agent': userAgent,
+          'accept-encoding': 'identity',
+          ...request.headers,
+          ...bodyHeaders(request.body),
+        },
+        body: openBody(request.body),
         headersTimeout: timeouts.headersMs ?? 60_000,
         bodyTimeout: timeouts.bodyMs ?? 60_000,
         ...(signal === undefined ? {} : { signal }),
@@ -105,10 +124,11 @@ export function createTransport(options: TransportOptions = {}): Transport {
       let current = request
       for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
         const response = await send(current)
-        const location = REDIRECTS.has(response.status) && response.headers['location']
+        const { status } = response
+        const location = REDIRECTS.has(status) && response.headers['location']
         if (typeof location !== 'string') return response
         response.cancel()
-        current = redirected(current, request.url, location, plainHttp)
+        current = redirected(current, request.url, { location, status, plainHttp })
       }
       throw unsafeRedirect(current, `more than ${MAX_REDIRECTS} redirects`)
     },
@@ -122,18 +142,37 @@ export function createTransport(options: TransportOptions = {}): Transport {
 function redirected(
   request: HttpRequest,
   origin: URL,
-  location: string,
-  plainHttp: ReadonlySet<string>,
+  { location, status, plainHttp }: PlainHttpRule & { location: string; status: number },
 ): HttpRequest {
   if (!URL.canParse(location, request.url.href))
     throw unsafeRedirect(request, 'the location is not a URL')
   const url = new URL(location, request.url)
-  const reason =
-    request.method === 'POST' ? 'a form is not sent on' : unsafeHop(request.url, url, { plainHttp })
+  const reason = unrepeatable(request, status) ?? unsafeHop(request.url, url, { plainHttp })
   if (reason !== undefined) throw unsafeRedirect({ ...request, url }, reason)
   const { authorization, ...others } = request.headers ?? {}
   const keep = authorization !== undefined && url.origin === origin.origin
   return { ...request, url, headers: keep ? { ...others, authorization } : others }
+}
+
+/** Only 307 and 308 mean the same request again; the others would make it a GET (RFC 9110, section 15.4). */
+function unrepeatable({ method, body }: HttpRequest, status: number): string | undefined {
+  if (typeof body === 'string') return 'a form is not sent on'
+  if (method === 'GET' || method === 'HEAD' || status === 307 || status === 308) return undefined
+  return `status ${status} does not repeat a ${method}`
+}
+
+/** A stream and not the iterable, since undici closes it however the request ends. */
+function openBody(body: RequestBody | undefined): string | Uint8Array | Readable | null {
+  if (body === undefined) return null
+  if (typeof body === 'string' || body instanceof Uint8Array) return body
+  return body.size === 0 ? new Uint8Array() : Readable.from(body.open())
+}
+
+/** Without a length undici would send in chunks, which upload servers refuse. */
+function bodyHeaders(body: RequestBody | undefined): Record<string, string> {
+  if (body === undefined || typeof body === 'string') return {}
+  const size = body instanceof Uint8Array ? body.byteLength : body.size
+  return { 'content-length': String(size) }
 }
 
 function unsafeRedirect({ method, url }: HttpRequest, reason: string): RegistryError {
