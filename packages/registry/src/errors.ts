@@ -60,6 +60,8 @@ export const REGISTRY_ERROR_CODES = [
   'ERR_REGISTRY_CREDENTIALS',
   /** The image layout on disk is damaged or cannot be read or written. */
   'ERR_REGISTRY_LAYOUT',
+  /** The image archive is damaged, says two things at once, is of an unknown kind, or cannot be read or written. */
+  'ERR_REGISTRY_ARCHIVE',
   /** Another process holds the lock for too long. */
   'ERR_REGISTRY_LOCKED',
   /** The caller's signal was aborted. */

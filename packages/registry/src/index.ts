@@ -63,3 +63,15 @@ export { type ImageLayout, openImageLayout } from './layout/image-layout.ts'
 export type { ImageLayer, StoredImage } from './layout/stored-image.ts'
 export { type PullOptions, type PullResult, pull } from './pull/pull.ts'
 export type { PullEvent, PullListener, PullStatus } from './pull/pull-event.ts'
+export type {
+  ContentLease,
+  ContentName,
+  ContentSource,
+  ContentStore,
+  ContentTarget,
+  NamedContent,
+  PutOptions,
+  PutOutcome,
+  ReferrersOptions,
+  StoreCallOptions,
+} from './store/content-store.ts'
