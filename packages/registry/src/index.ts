@@ -75,3 +75,4 @@ export type {
   ReferrersOptions,
   StoreCallOptions,
 } from './store/content-store.ts'
+export type { Task } from './task.ts'

@@ -40,6 +40,11 @@ export type PullStatus = 'downloaded' | 'up-to-date'
 /** Where events go; called synchronously. */
 export type PullListener = (event: PullEvent) => void
 
+/** What an event is news of, if a later one of the same makes it worthless. */
+export function pullTopic(event: PullEvent): string | undefined {
+  return event.type === 'layer-progress' ? event.digest : undefined
+}
+
 const PROGRESS_INTERVAL_MS = 100
 
 /** A reporter of one layer's progress that stays quiet between intervals: a chunk is no news. */

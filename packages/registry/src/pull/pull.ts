@@ -13,8 +13,9 @@ import {
 import { familiarName, parseReference, type Reference } from '../image/reference.ts'
 import type { ImageLayout } from '../layout/image-layout.ts'
 import { assembleImage, platformOf, type StoredImage } from '../layout/stored-image.ts'
+import { createTask, type Task } from '../task.ts'
 import { downloadLayers } from './download-layers.ts'
-import type { PullListener, PullStatus } from './pull-event.ts'
+import { type PullEvent, type PullListener, type PullStatus, pullTopic } from './pull-event.ts'
 import { type ResolvedImage, resolveImage, toOciManifest } from './resolve.ts'
 
 /** Options of {@link pull}. */
@@ -27,6 +28,7 @@ export interface PullOptions {
   /** Bytes that a layer, and all layers together, may have. Default 16 GiB and 64 GiB. */
   limits?: { layerBytes?: number; totalBytes?: number } | undefined
   signal?: AbortSignal | undefined
+  /** Called synchronously, for who prefers it to iterating the task. */
   onEvent?: PullListener | undefined
 }
 
@@ -54,16 +56,32 @@ interface Context extends PullOptions {
  * what is stored. The name is set last, so that it never stands for half an image. Throws
  * {@link RegistryError}; what was downloaded by then is kept and the next pull goes on from it.
  */
-export async function pull(
+export function pull(
   reference: Reference | string,
   layout: ImageLayout,
   options: PullOptions,
+): Task<PullResult, PullEvent> {
+  return createTask(
+    (emit) => {
+      const onEvent: PullListener = (event) => {
+        options.onEvent?.(event)
+        emit(event)
+      }
+      return pullImage(reference, { ...options, layout, onEvent })
+    },
+    { topicOf: pullTopic },
+  )
+}
+
+async function pullImage(
+  name: Reference | string,
+  options: Omit<Context, 'reference'>,
 ): Promise<PullResult> {
-  const parsed = typeof reference === 'string' ? parseReference(reference) : reference
-  const onEvent: PullListener = options.onEvent ?? (() => {})
-  const context: Context = { ...options, reference: parsed, layout, onEvent }
-  onEvent({ type: 'resolve', reference: familiarName(parsed) })
-  const stored = await layout.find(parsed)
+  const reference = typeof name === 'string' ? parseReference(name) : name
+  const context: Context = { ...options, reference }
+  const { layout, onEvent } = context
+  onEvent({ type: 'resolve', reference: familiarName(reference) })
+  const stored = await layout.find(reference)
   const result =
     stored !== undefined && (await isCurrent(stored, context))
       ? { image: await keep(stored, context), status: 'up-to-date' as const }
