@@ -58,6 +58,29 @@ describe('createTestRegistry', () => {
     }
   })
 
+  it.for<[TestRegistryOptions, string[]]>([
+    [{}, []],
+    [{ auth: 'token', users: { ann: 'secret' } }, ['--dest-creds', 'ann:secret']],
+    [{ auth: 'basic', users: { ann: 'secret' } }, ['--dest-creds', 'ann:secret']],
+  ])('takes what skopeo pushes, with %j', async ([options, credentials], context) => {
+    const skopeo = requiresProgram(context, 'skopeo')
+    await using source = await createTestRegistry()
+    await using target = await createTestRegistry({ ...options, data: join(directory, 'data') })
+    const digest = source.addImage('team/app:1', makeIndex([image]))
+    const names = [`docker://${source.host}/team/app:1`, `docker://${target.host}/copy:2`]
+    const common = ['copy', '-q', '--all', '--src-tls-verify=false', '--dest-tls-verify=false']
+    await run(skopeo, [...common, ...credentials, ...names])
+    expect(target.manifest('copy', '2')?.descriptor.digest).toBe(digest)
+    expect(target.tags('copy')).toEqual(['2'])
+    for (const layer of image.layers) {
+      expect(layer.blob.equals((await target.blob('copy', layer.digest)) ?? Buffer.of())).toBe(true)
+    }
+    expect(target.openUploads).toBe(0)
+    if (credentials.length > 0) {
+      await expect(run(skopeo, [...common, ...names])).rejects.toThrow('unauthorized')
+    }
+  })
+
   it('takes as many faults as it is given, in order, each as often as it says', async () => {
     const registry = await createTestRegistry({
       faults: [{ on: 'ping', type: 'status', status: 500, times: 2 }],
