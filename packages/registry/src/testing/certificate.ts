@@ -50,7 +50,7 @@ const BIT_STRING = 0x03
 const OCTET_STRING = 0x04
 const OBJECT_IDENTIFIER = 0x06
 const UTF8_STRING = 0x0c
-const GENERALIZED_TIME = 0x18
+const UTC_TIME = 0x17
 const SEQUENCE = 0x30
 const SET = 0x31
 const DNS_NAME = 0x82
@@ -105,7 +105,7 @@ function explicit(number: number): number {
 
 function time(ms: number): Buffer {
   const text = new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, '')
-  return der(GENERALIZED_TIME, Buffer.from(text))
+  return der(UTC_TIME, Buffer.from(text.slice(2)))
 }
 
 function oid(text: string): Buffer {

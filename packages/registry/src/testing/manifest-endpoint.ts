@@ -19,7 +19,7 @@ export async function answerManifest(holdings: Holdings, call: Call): Promise<An
 /** As registries do, refuse to send what the client does not say it reads. */
 function read({ repositories }: Holdings, call: Call): Answer {
   const found = repositories.manifest(call.repository, call.reference)
-  if (found === undefined) return unknownManifest(call.reference)
+  if (found === undefined) return unknownManifest()
   const { mediaType, digest } = found.descriptor
   const { accept } = call.headers
   if (accept !== undefined && !accept.includes(mediaType)) {
@@ -38,14 +38,10 @@ function remove({ repositories, options }: Holdings, { repository, reference }: 
   const { tags = true, manifests = true } = options.deletion ?? {}
   if (!isDigest(reference)) {
     if (!tags) return failure('UNSUPPORTED', 'tags are not deleted')
-    return repositories.deleteTag(repository, reference)
-      ? emptyAnswer(202)
-      : unknownManifest(reference)
+    return repositories.deleteTag(repository, reference) ? emptyAnswer(202) : unknownManifest()
   }
   if (!manifests) return failure('UNSUPPORTED', 'manifests are not deleted')
-  return repositories.deleteManifest(repository, reference)
-    ? emptyAnswer(202)
-    : unknownManifest(reference)
+  return repositories.deleteManifest(repository, reference) ? emptyAnswer(202) : unknownManifest()
 }
 
 async function put({ repositories, options }: Holdings, call: Call): Promise<Answer> {
@@ -126,6 +122,6 @@ async function readAll(
   return size <= limit ? Buffer.concat(chunks) : undefined
 }
 
-function unknownManifest(reference: string): Answer {
-  return failure('MANIFEST_UNKNOWN', `manifest unknown: ${reference}`)
+function unknownManifest(): Answer {
+  return failure('MANIFEST_UNKNOWN', 'manifest unknown')
 }
