@@ -40,6 +40,8 @@ export function createPullDisplay({
         reporter.line(`Digest: ${event.digest}`)
         reporter.line(`Status: ${STATUS[event.status]} for ${familiarWithVersion(reference)}`)
         break
+      case 'rate-limit':
+        break
       case 'warning':
         break // comes as an event of the engine, too
       default:

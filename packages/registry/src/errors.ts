@@ -64,6 +64,8 @@ export const REGISTRY_ERROR_CODES = [
   'ERR_REGISTRY_ARCHIVE',
   /** Another process holds the lock for too long. */
   'ERR_REGISTRY_LOCKED',
+  /** A blob is read a second time, which only another call can do. */
+  'ERR_REGISTRY_CONSUMED',
   /** The caller's signal was aborted. */
   'ERR_REGISTRY_ABORTED',
   /** The client was closed. */

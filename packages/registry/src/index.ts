@@ -8,6 +8,7 @@ export type {
   FileCredentialsOptions,
 } from './auth/credentials.ts'
 export { fileCredentials, staticCredentials } from './auth/credentials.ts'
+export type { VerifiedBlob } from './client/blob.ts'
 export {
   type BlobSource,
   type BlobSourceOptions,
@@ -15,9 +16,11 @@ export {
   createBlobSource,
   fileSource,
 } from './client/blob-source.ts'
-export type { BlobBody } from './client/fetch-blob.ts'
+export type { BlobBody, BlobRange } from './client/fetch-blob.ts'
 export type { FetchedManifest, ManifestHead } from './client/fetch-manifest.ts'
+export type { RateLimit } from './client/rate-limit.ts'
 export type {
+  BlobOptions,
   CallOptions,
   ClientEvent,
   RegistryClient,
@@ -76,3 +79,4 @@ export type {
   StoreCallOptions,
 } from './store/content-store.ts'
 export type { Task } from './task.ts'
+export type { BlobTrace, PullTrace, RegistryTraces, RequestTrace } from './tracing.ts'

@@ -8,6 +8,7 @@ import { statusError } from '../http/response.ts'
 import { type Retry, withRetry } from '../http/retry.ts'
 import type { HttpMethod, HttpResponse, RequestBody, Transport } from '../http/transport.ts'
 import { redactText, redactUrl } from '../redact.ts'
+import type { RateLimits } from './rate-limit.ts'
 import type { RegistryClientOptions } from './registry-client.ts'
 
 /** A request to a registry's API, as the endpoints make it. */
@@ -38,7 +39,11 @@ export interface ApiRequest {
 export type Exchange = (request: ApiRequest) => Promise<HttpResponse>
 
 /** Requests with authentication, retries and typed errors. */
-export function createExchange(transport: Transport, options: RegistryClientOptions): Exchange {
+export function createExchange(
+  transport: Transport,
+  options: RegistryClientOptions,
+  limits: RateLimits,
+): Exchange {
   const { onEvent } = options
   const authorizer = createAuthorizer(transport, options.credentials)
   const bases = new Map<string, Promise<URL>>()
@@ -68,6 +73,9 @@ export function createExchange(transport: Transport, options: RegistryClientOpti
     const durationMs = Math.round(performance.now() - start)
     const { status } = response
     onEvent?.({ type: 'request', method, url: redactUrl(url.href), status, durationMs })
+    const { registry } = request
+    const limit = limits.note(registry, response)
+    if (limit !== undefined) onEvent?.({ type: 'rate-limit', registry, ...limit })
     for (const message of warningsOf(response)) onEvent?.({ type: 'warning', message })
     return response
   }

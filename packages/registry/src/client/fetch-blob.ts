@@ -1,92 +1,143 @@
-import { RegistryError } from '../errors.ts'
+import { isRegistryError, RegistryError } from '../errors.ts'
 import { header, readBody } from '../http/response.ts'
 import { type RetryPolicy, withRetry } from '../http/retry.ts'
-import type { HttpResponse } from '../http/transport.ts'
+import type { HttpResponse, Transport } from '../http/transport.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { verifyBytes } from '../image/digest.ts'
 import { checkDocumentSize } from '../image/json-document.ts'
 import { familiarName, type Reference } from '../image/reference.ts'
 import type { Exchange } from './exchange.ts'
+import { askForeign, isForeign } from './foreign-blob.ts'
 import type { CallOptions } from './registry-client.ts'
 
 /** A blob's bytes on their way. */
 export interface BlobBody {
   /** Where they begin: what was asked for, or 0. */
   offset: number
+  /** Where they end, exclusive: what was asked for, or the blob's size. */
+  end: number
   body: AsyncIterable<Uint8Array>
   /** Drop the rest. */
   cancel(): void
 }
 
-/** `GET /v2/NAME/blobs/DIGEST`, once, from an offset on if the registry can. */
+/** Which bytes of a blob; default all. */
+export interface BlobRange {
+  offset?: number | undefined
+  /** Exclusive. */
+  end?: number | undefined
+}
+
+/** Where blobs come from. */
+export interface BlobHosts {
+  exchange: Exchange
+  transport: Transport
+}
+
+/** Ask once for a blob, with this `Range` header; throws unless the status is 200, 206 or, for a range, 416. */
+type Ask = (range: string | undefined) => Promise<HttpResponse>
+
+/**
+ * `GET /v2/NAME/blobs/DIGEST`, once: the bytes that were asked for if the registry can, else all of them.
+ *
+ * A foreign layer that the registry does not have is fetched from where its descriptor says.
+ */
 export async function openBlob(
-  exchange: Exchange,
+  hosts: BlobHosts,
   reference: Reference,
   descriptor: Descriptor,
-  call: CallOptions & { offset?: number } = {},
+  call: CallOptions & BlobRange = {},
 ): Promise<BlobBody> {
-  const { offset = 0, signal } = call
-  if (offset > 0) {
-    const response = await request(exchange, reference, descriptor, { offset, signal })
-    if (response.status === 206 && continues(response, offset, descriptor.size)) {
-      return { offset, body: response.body, cancel: response.cancel }
+  const { signal } = call
+  const ask: Ask = (range) => request(hosts.exchange, reference, descriptor, { range, signal })
+  try {
+    return await openWith(ask, descriptor, call)
+  } catch (error) {
+    if (!isForeign(descriptor) || !isRegistryError(error, 'ERR_REGISTRY_NOT_FOUND')) throw error
+    const foreign: Ask = (range) =>
+      askForeign(hosts.transport, reference, descriptor, { range, signal })
+    return openWith(foreign, descriptor, call)
+  }
+}
+
+async function openWith(ask: Ask, descriptor: Descriptor, range: BlobRange): Promise<BlobBody> {
+  const { size } = descriptor
+  const { offset = 0, end = size } = range
+  if (offset > 0 || end < size) {
+    const response = await ask(`bytes=${offset}-${end - 1}`)
+    const { body, cancel } = response
+    if (response.status === 206 && isRange(response, { offset, end, size })) {
+      return { offset, end, body, cancel }
     }
     if (response.status === 200) return whole(response, descriptor)
     response.cancel() // 416, or another range than the one that was asked for
   }
-  const response = await request(exchange, reference, descriptor, { offset: 0, signal })
-  return whole(response, descriptor)
+  return whole(await ask(undefined), descriptor)
 }
 
 /** A small blob as a whole, verified. */
 export async function readSmallBlob(
-  exchange: Exchange,
+  hosts: BlobHosts,
   reference: Reference,
   descriptor: Descriptor,
   call: CallOptions & { policy?: RetryPolicy | undefined } = {},
 ): Promise<Uint8Array> {
   const what = `${descriptor.digest} of ${familiarName(reference)}`
   checkDocumentSize(descriptor.size, what)
+  const embedded = embeddedBytes(descriptor)
+  if (embedded !== undefined) return embedded
   return withRetry(async () => {
     const { signal } = call
-    const response = await request(exchange, reference, descriptor, { offset: 0, signal })
+    const response = await request(hosts.exchange, reference, descriptor, { signal })
     const bytes = await readBody(response, descriptor.size, what)
     verifyBytes(bytes, descriptor)
     return bytes
   }, call)
 }
 
+/** The bytes that the descriptor brings along, if they are what it describes. Source: image-spec, descriptor.md, "data". */
+function embeddedBytes(descriptor: Descriptor): Uint8Array | undefined {
+  if (descriptor.data === undefined) return undefined
+  const bytes = Buffer.from(descriptor.data, 'base64')
+  try {
+    verifyBytes(bytes, descriptor)
+    return bytes
+  } catch {
+    return undefined
+  }
+}
+
 function request(
   exchange: Exchange,
   reference: Reference,
   descriptor: Descriptor,
-  { offset, signal }: { offset: number; signal: AbortSignal | undefined },
+  { range, signal }: { range?: string | undefined; signal: AbortSignal | undefined },
 ): Promise<HttpResponse> {
   const { registry, repository } = reference
-  const { digest, size } = descriptor
+  const { digest } = descriptor
   const name = familiarName(reference)
   return exchange({
     registry,
     repository,
     path: `blobs/${digest}`,
     method: 'GET',
-    headers: offset > 0 ? { range: `bytes=${offset}-${size - 1}` } : {},
+    headers: range === undefined ? {} : { range },
     action: `cannot download ${digest} of ${name}`,
     reference: name,
     signal,
-    accept: offset > 0 ? [416] : [],
+    accept: range === undefined ? [] : [416],
     once: true,
   })
 }
 
-/** Nothing but exactly the bytes that are missing may be appended to those that are there. */
-function continues(response: HttpResponse, offset: number, size: number): boolean {
+/** Nothing but exactly the bytes that were asked for may be put beside those that are there. */
+function isRange(response: HttpResponse, wanted: { offset: number; end: number; size: number }) {
   const range = header(response, 'content-range') ?? ''
   const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(range) ?? []
   return (
-    first === String(offset) &&
-    last === String(size - 1) &&
-    (total === String(size) || total === '*')
+    first === String(wanted.offset) &&
+    last === String(wanted.end - 1) &&
+    (total === String(wanted.size) || total === '*')
   )
 }
 
@@ -94,7 +145,7 @@ function whole(response: HttpResponse, { digest, size }: Descriptor): BlobBody {
   const length = header(response, 'content-length')
   const { body, cancel, url } = response
   if (response.status === 200 && (length === undefined || length === String(size))) {
-    return { offset: 0, body, cancel }
+    return { offset: 0, end: size, body, cancel }
   }
   cancel()
   if (response.status !== 200) {

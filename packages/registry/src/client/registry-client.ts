@@ -5,19 +5,25 @@ import type { Retry, RetryPolicy } from '../http/retry.ts'
 import { createTransport, type TransportOptions } from '../http/transport.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { parseReference, type Reference } from '../image/reference.ts'
+import { createVerifiedBlob, type VerifiedBlob } from './blob.ts'
+import type { BlobSource } from './blob-source.ts'
 import { createExchange, type Exchange } from './exchange.ts'
-import { type BlobBody, openBlob, readSmallBlob } from './fetch-blob.ts'
+import { type BlobBody, type BlobRange, openBlob, readSmallBlob } from './fetch-blob.ts'
 import {
   type FetchedManifest,
   fetchManifest,
   headManifest,
   type ManifestHead,
 } from './fetch-manifest.ts'
+import { blobBytes } from './parallel-bytes.ts'
+import { createRateLimits, type RateLimit } from './rate-limit.ts'
 
 /** Something worth telling that happened while talking to a registry. */
 export type ClientEvent =
   | { type: 'request'; method: string; url: string; status: number; durationMs: number }
   | { type: 'retry'; attempt: number; delayMs: number; reason: string }
+  /** After each answer that tells. */
+  | ({ type: 'rate-limit'; registry: string } & RateLimit)
   | { type: 'warning'; message: string }
 
 /** Options of {@link createRegistryClient}. */
@@ -38,6 +44,15 @@ export interface CallOptions {
   onRetry?: ((retry: Retry) => void) | undefined
 }
 
+/** Options of the calls that transfer a blob. */
+export interface BlobOptions extends CallOptions {
+  /**
+   * Connections that may share a blob of more than 64 MiB, where that is faster; each but the first
+   * keeps up to 8 MiB in memory. A function is asked before each new one. Default 1.
+   */
+  connections?: number | (() => number) | undefined
+}
+
 /**
  * Speaks the distribution protocol (distribution-spec 1.1) with any number of registries.
  *
@@ -56,15 +71,25 @@ export interface RegistryClient {
   ): Promise<FetchedManifest>
   /** A blob of at most 4 MiB, verified. */
   readBlob(reference: Reference, descriptor: Descriptor, options?: CallOptions): Promise<Uint8Array>
+  /** A blob of any size, or a range of it, verified when it is read; nothing is asked for before. */
+  blob(
+    reference: Reference,
+    descriptor: Descriptor,
+    options?: BlobOptions & { range?: BlobRange },
+  ): VerifiedBlob
+  /** A blob that can be read again, from any offset. Broken transfers go on; who reads must verify. */
+  blobSource(reference: Reference, descriptor: Descriptor, options?: BlobOptions): BlobSource
   /**
-   * One answer with a blob's bytes from `offset` on, neither verified nor resumed; `pull` does both.
-   * The answer begins at 0 if the registry cannot do otherwise.
+   * One answer with a blob's bytes, neither verified nor resumed. It is of the whole blob if the
+   * registry cannot do otherwise.
    */
   openBlob(
     reference: Reference,
     descriptor: Descriptor,
-    options?: CallOptions & { offset?: number },
+    options?: CallOptions & BlobRange,
   ): Promise<BlobBody>
+  /** How many requests the registry allows, by its last answer that told; undefined before. */
+  rateLimit(registry: string): RateLimit | undefined
   readonly retryPolicy: RetryPolicy
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -73,14 +98,40 @@ export interface RegistryClient {
 /** Make a client; nothing is connected, and undici is not loaded, before its first call. */
 export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {
   const transport = createTransport(options)
-  const exchange: Exchange = createExchange(transport, options)
+  const limits = createRateLimits()
+  const exchange: Exchange = createExchange(transport, options, limits)
+  const hosts = { exchange, transport }
+
+  function bytesOf(reference: Reference, descriptor: Descriptor, call: BlobOptions) {
+    const { connections = 1, onRetry } = call
+    const most = typeof connections === 'function' ? connections : () => connections
+    return (range: BlobRange, signal?: AbortSignal) =>
+      blobBytes(
+        (offset, end, within) =>
+          openBlob(hosts, reference, descriptor, { offset, end, signal: within }),
+        { offset: range.offset ?? 0, end: range.end ?? descriptor.size },
+        { connections: most, policy: options.retry, signal, onRetry },
+      )
+  }
+
   return {
     ping: (registry, call) => ping(exchange, registry, call),
     head: (reference, call) => headManifest(exchange, reference, call),
     manifest: (reference, call) => fetchManifest(exchange, reference, call),
     readBlob: (reference, descriptor, call) =>
-      readSmallBlob(exchange, reference, descriptor, { ...call, policy: options.retry }),
-    openBlob: (reference, descriptor, call) => openBlob(exchange, reference, descriptor, call),
+      readSmallBlob(hosts, reference, descriptor, { ...call, policy: options.retry }),
+    blob(reference, descriptor, call = {}) {
+      const { range = {}, signal } = call
+      const bytes = bytesOf(reference, descriptor, call)
+      const read = (stop: AbortSignal) => bytes(range, stop)
+      return createVerifiedBlob({ reference, descriptor, range, read, signal })
+    },
+    blobSource(reference, descriptor, call = {}) {
+      const bytes = bytesOf(reference, descriptor, call)
+      return { descriptor, open: (offset, signal = call.signal) => bytes({ offset }, signal) }
+    },
+    openBlob: (reference, descriptor, call) => openBlob(hosts, reference, descriptor, call),
+    rateLimit: (registry) => limits.of(registryName(registry)),
     retryPolicy: options.retry ?? {},
     close: () => transport.close(),
     [Symbol.asyncDispose]: () => transport.close(),
@@ -88,8 +139,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
 }
 
 async function ping(exchange: Exchange, registry: string, call: CallOptions = {}): Promise<void> {
-  // Any name will do: it only carries the registry, spelled as in references.
-  const { registry: name } = parseReference(`${registry}/ping`)
+  const name = registryName(registry)
   const response = await exchange({
     registry: name,
     path: '',
@@ -98,4 +148,9 @@ async function ping(exchange: Exchange, registry: string, call: CallOptions = {}
     ...call,
   })
   response.cancel()
+}
+
+/** The registry as references spell it. Any name will do: it only carries the registry. */
+function registryName(registry: string): string {
+  return parseReference(`${registry}/ping`).registry
 }

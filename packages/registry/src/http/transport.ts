@@ -2,6 +2,8 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { throwIfAborted } from '../abort.ts'
 import { RegistryError } from '../errors.ts'
+import { redactUrl } from '../redact.ts'
+import { traced } from '../tracing.ts'
 import { createDispatcher } from './dispatcher.ts'
 import { type PlainHttpRule, unsafeHop } from './host-rules.ts'
 import { networkError } from './network-error.ts'
@@ -118,19 +120,28 @@ export function createTransport(options: TransportOptions = {}): Transport {
     }
   }
 
+  async function follow(request: HttpRequest): Promise<HttpResponse> {
+    let current = request
+    for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+      const response = await send(current)
+      const { status } = response
+      const location = REDIRECTS.has(status) && response.headers['location']
+      if (typeof location !== 'string') return response
+      response.cancel()
+      current = redirected(current, request.url, { location, status, plainHttp })
+    }
+    throw unsafeRedirect(current, `more than ${MAX_REDIRECTS} redirects`)
+  }
+
   return {
     plainHttp,
-    async request(request) {
-      let current = request
-      for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-        const response = await send(current)
-        const { status } = response
-        const location = REDIRECTS.has(status) && response.headers['location']
-        if (typeof location !== 'string') return response
-        response.cancel()
-        current = redirected(current, request.url, { location, status, plainHttp })
-      }
-      throw unsafeRedirect(current, `more than ${MAX_REDIRECTS} redirects`)
+    request(request) {
+      const describe = () => ({ method: request.method, url: redactUrl(request.url.href) })
+      return traced('request', describe, async (trace) => {
+        const response = await follow(request)
+        if (trace !== undefined) trace.status = response.status
+        return response
+      })
     },
     async close() {
       closed = true

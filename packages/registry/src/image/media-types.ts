@@ -6,6 +6,7 @@ export const MEDIA_TYPES = {
   ociLayer: 'application/vnd.oci.image.layer.v1.tar',
   ociLayerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
   ociLayerZstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
+  ociForeignLayerGzip: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
   dockerIndex: 'application/vnd.docker.distribution.manifest.list.v2+json',
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
   dockerConfig: 'application/vnd.docker.container.image.v1+json',
@@ -61,7 +62,7 @@ export function toOciType(mediaType: string): string {
     [MEDIA_TYPES.dockerLayer]: MEDIA_TYPES.ociLayer,
     [MEDIA_TYPES.dockerLayerGzip]: MEDIA_TYPES.ociLayerGzip,
     [MEDIA_TYPES.dockerLayerZstd]: MEDIA_TYPES.ociLayerZstd,
-    [MEDIA_TYPES.dockerForeignLayer]: MEDIA_TYPES.ociLayerGzip,
+    [MEDIA_TYPES.dockerForeignLayer]: MEDIA_TYPES.ociForeignLayerGzip,
   }
   return counterparts[mediaType] ?? mediaType
 }

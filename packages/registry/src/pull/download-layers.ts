@@ -14,6 +14,9 @@ interface LayersContext {
   signal?: AbortSignal | undefined
 }
 
+/** For one layer: each keeps up to 8 MiB in memory. */
+const MAX_CONNECTIONS = 4
+
 /**
  * Bring the layers that are missing into the layout, several at a time.
  *
@@ -30,6 +33,9 @@ export async function downloadLayers(
   const inner = { ...context, signal: AbortSignal.any(signals) }
   const queue = await findMissing(layers, context)
   const missing = queue.length
+  let active = 0
+  // The connections of layers that are there already are free for those that are not.
+  const connections = () => Math.min(MAX_CONNECTIONS, Math.floor(concurrency / Math.max(1, active)))
   for (const { digest, size } of queue.slice(concurrency)) {
     context.onEvent({ type: 'layer-waiting', digest, size })
   }
@@ -37,7 +43,9 @@ export async function downloadLayers(
   async function work(): Promise<void> {
     try {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        await downloadLayer(next, inner)
+        active += 1
+        await downloadLayer(next, { ...inner, connections })
+        active -= 1
       }
     } catch (error) {
       failure.abort(error) // only the first call has an effect

@@ -1,11 +1,11 @@
-import { abortedError } from '../abort.ts'
 import type { RegistryClient } from '../client/registry-client.ts'
 import { isRegistryError } from '../errors.ts'
-import { pauseBeforeRetry } from '../http/retry.ts'
+import type { Retry } from '../http/retry.ts'
 import type { Descriptor } from '../image/descriptor.ts'
-import type { Reference } from '../image/reference.ts'
+import { familiarName, type Reference } from '../image/reference.ts'
 import type { BlobIngest } from '../layout/blob-ingest.ts'
 import type { ImageLayout } from '../layout/image-layout.ts'
+import { traced } from '../tracing.ts'
 import { type PullListener, progressReporter } from './pull-event.ts'
 
 /** What {@link downloadLayer} works with. */
@@ -14,11 +14,10 @@ export interface DownloadContext {
   layout: ImageLayout
   client: RegistryClient
   onEvent: PullListener
+  /** How many connections the layer may have at this moment. */
+  connections: () => number
   signal: AbortSignal
 }
-
-/** A connection that carried this much before it broke was good: count attempts anew. */
-const GOOD_PROGRESS_BYTES = 1024 * 1024
 
 /**
  * Bring one layer into the layout.
@@ -33,71 +32,51 @@ export async function downloadLayer(layer: Descriptor, context: DownloadContext)
   if (ingest === undefined) return onEvent({ type: 'layer-exists', digest, size })
   try {
     onEvent({ type: 'layer-start', digest, size, offset: ingest.offset })
-    const inherited = ingest.offset
-    try {
-      await fill(ingest, layer, context)
-    } catch (error) {
-      if (inherited === 0 || !isDamage(error)) throw error
-      await ingest.restart()
-      await fill(ingest, layer, context)
-    }
+    const describe = () => ({
+      reference: familiarName(context.reference),
+      digest,
+      size,
+      offset: ingest.offset,
+    })
+    await traced('blob', describe, () => fillOrRepair(ingest, layer, context))
     onEvent({ type: 'layer-done', digest })
   } finally {
     await ingest.close()
   }
 }
 
-/** Receive until all is there, however many connections it takes, and commit. */
+async function fillOrRepair(
+  ingest: BlobIngest,
+  layer: Descriptor,
+  context: DownloadContext,
+): Promise<void> {
+  const inherited = ingest.offset
+  try {
+    await fill(ingest, layer, context)
+  } catch (error) {
+    if (inherited === 0 || !isDamage(error)) throw error
+    await fill(ingest, layer, context)
+  }
+}
+
+/** Receive until all is there and commit. Wrong bytes are not kept: the next attempt must not inherit them. */
 async function fill(
   ingest: BlobIngest,
   layer: Descriptor,
   context: DownloadContext,
 ): Promise<void> {
-  const { client, onEvent, signal } = context
+  const { client, reference, connections, onEvent, signal } = context
   const { digest } = layer
-  let attempt = 1
-  while (ingest.offset < layer.size) {
-    const before = ingest.offset
-    try {
-      await receive(ingest, layer, context)
-      if (ingest.offset < layer.size) break
-    } catch (error) {
-      if (isDamage(error)) await ingest.restart()
-      if (ingest.offset - before >= GOOD_PROGRESS_BYTES) attempt = 1
-      await pauseBeforeRetry(error, attempt++, {
-        policy: client.retryPolicy,
-        signal,
-        onRetry: ({ error: { message }, ...retry }) =>
-          onEvent({ type: 'layer-retry', digest, ...retry, reason: message }),
-      })
-    }
-  }
-  onEvent({ type: 'layer-verify', digest })
-  await commit(ingest)
-}
-
-async function receive(
-  ingest: BlobIngest,
-  layer: Descriptor,
-  { client, reference, onEvent, signal }: DownloadContext,
-): Promise<void> {
-  const answer = await client.openBlob(reference, layer, { offset: ingest.offset, signal })
+  const onRetry = ({ error, ...retry }: Retry) =>
+    onEvent({ type: 'layer-retry', digest, ...retry, reason: error.message })
+  const report = progressReporter(layer, onEvent)
   try {
-    if (answer.offset !== ingest.offset) await ingest.restart()
-    const report = progressReporter(layer, onEvent)
-    for await (const chunk of answer.body) {
-      if (signal.aborted) throw abortedError(signal)
+    const source = client.blobSource(reference, layer, { connections, onRetry })
+    for await (const chunk of source.open(ingest.offset, signal)) {
       await ingest.write(chunk)
       report(ingest.offset)
     }
-  } finally {
-    answer.cancel()
-  }
-}
-
-/** Wrong bytes are not kept: the next attempt must not inherit them. */
-async function commit(ingest: BlobIngest): Promise<void> {
-  try {
+    onEvent({ type: 'layer-verify', digest })
     await ingest.commit()
   } catch (error) {
     if (isDamage(error)) await ingest.restart()

@@ -1,3 +1,4 @@
+import type { RateLimit } from '../client/rate-limit.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import type { Platform } from '../image/platform.ts'
 
@@ -30,6 +31,8 @@ export type PullEvent =
   | { type: 'layer-retry'; digest: string; attempt: number; delayMs: number; reason: string }
   /** A question to the registry is asked again after a pause. */
   | { type: 'retry'; attempt: number; delayMs: number; reason: string }
+  /** How many requests the registry still allows, if it says. */
+  | ({ type: 'rate-limit' } & RateLimit)
   | { type: 'warning'; message: string }
   /** The image is complete and has its name. */
   | { type: 'done'; digest: string; status: PullStatus }

@@ -1,6 +1,8 @@
+import { isForeign } from '../client/foreign-blob.ts'
 import type { CallOptions, RegistryClient } from '../client/registry-client.ts'
 import { RegistryError } from '../errors.ts'
 import type { Retry } from '../http/retry.ts'
+import type { Descriptor } from '../image/descriptor.ts'
 import { hostPlatform } from '../image/host-platform.ts'
 import type { ImageManifest } from '../image/manifest.ts'
 import {
@@ -14,6 +16,7 @@ import { familiarName, parseReference, type Reference } from '../image/reference
 import type { ImageLayout } from '../layout/image-layout.ts'
 import { assembleImage, platformOf, type StoredImage } from '../layout/stored-image.ts'
 import { createTask, type Task } from '../task.ts'
+import { traced } from '../tracing.ts'
 import { downloadLayers } from './download-layers.ts'
 import { type PullEvent, type PullListener, type PullStatus, pullTopic } from './pull-event.ts'
 import { type ResolvedImage, resolveImage, toOciManifest } from './resolve.ts'
@@ -25,6 +28,12 @@ export interface PullOptions {
   platform?: Platform | undefined
   /** Layers downloaded at the same time. Default 3. */
   concurrency?: number | undefined
+  /**
+   * What becomes of layers that their publisher keeps on servers of its own (`urls`), if the registry
+   * does not have them: they are fetched from there without credentials, or left out, and then missing
+   * in the layout. Default `fetch`.
+   */
+  foreignLayers?: 'fetch' | 'skip' | undefined
   /** Bytes that a layer, and all layers together, may have. Default 16 GiB and 64 GiB. */
   limits?: { layerBytes?: number; totalBytes?: number } | undefined
   signal?: AbortSignal | undefined
@@ -62,24 +71,26 @@ export function pull(
   options: PullOptions,
 ): Task<PullResult, PullEvent> {
   return createTask(
-    (emit) => {
+    async (emit) => {
       const onEvent: PullListener = (event) => {
         options.onEvent?.(event)
         emit(event)
       }
-      return pullImage(reference, { ...options, layout, onEvent })
+      const parsed = typeof reference === 'string' ? parseReference(reference) : reference
+      const describe = () => ({ reference: familiarName(parsed) })
+      return traced('pull', describe, async (trace) => {
+        const result = await pullImage({ ...options, reference: parsed, layout, onEvent })
+        const { image, status } = result
+        if (trace !== undefined) Object.assign(trace, { digest: image.resolvedDigest, status })
+        return result
+      })
     },
     { topicOf: pullTopic },
   )
 }
 
-async function pullImage(
-  name: Reference | string,
-  options: Omit<Context, 'reference'>,
-): Promise<PullResult> {
-  const reference = typeof name === 'string' ? parseReference(name) : name
-  const context: Context = { ...options, reference }
-  const { layout, onEvent } = context
+async function pullImage(context: Context): Promise<PullResult> {
+  const { reference, layout, onEvent } = context
   onEvent({ type: 'resolve', reference: familiarName(reference) })
   const stored = await layout.find(reference)
   const result =
@@ -95,7 +106,7 @@ async function isCurrent(stored: StoredImage, context: Context): Promise<boolean
   const { reference, layout, client, platform = hostPlatform() } = context
   if (!isSamePlatform(platform, platformOf(stored))) return false
   for (const layer of stored.layers) {
-    if (!(await layout.has(layer))) return false
+    if (!(await layout.has(layer)) && !isSkipped(layer, context)) return false
   }
   const wanted = reference.digest ?? (await client.head(reference, callOptions(context))).digest
   return wanted === stored.resolvedDigest || wanted === stored.manifest.digest
@@ -119,13 +130,15 @@ async function download(before: StoredImage | undefined, context: Context): Prom
   const call = callOptions(context)
   const found = await resolveImage(client, reference, platform, call)
   announce(found, platform, context)
+  announceLimit(context)
   checkSizes(found, context)
   const { config } = found.manifest
   const configBytes =
     (await layout.read(config)) ?? (await client.readBlob(reference, config, call))
   const image = assembleImage({ ...toOciManifest(found), reference, configBytes })
   checkPlatform(image, context)
-  const fetched = await downloadLayers(found.manifest.layers, context)
+  const wanted = found.manifest.layers.filter((layer) => !isSkipped(layer, context))
+  const fetched = await downloadLayers(wanted, context)
   const stored = await store(image, { ...toOciManifest(found), configBytes }, context)
   const changed = before?.manifest.digest !== stored.manifest.digest || fetched > 0
   return { image: stored, status: changed ? 'downloaded' : 'up-to-date' }
@@ -157,6 +170,16 @@ function announce(found: ResolvedImage, platform: Platform, { onEvent }: Context
     platform: descriptor.platform ?? platform,
     layers,
   })
+}
+
+function announceLimit({ client, reference, onEvent }: Context): void {
+  const limit = client.rateLimit(reference.registry)
+  if (limit !== undefined) onEvent({ type: 'rate-limit', ...limit })
+}
+
+/** Whether the layer is none of the registry's, and the caller does not want it from elsewhere. */
+function isSkipped(layer: Descriptor, { foreignLayers }: Context): boolean {
+  return foreignLayers === 'skip' && isForeign(layer)
 }
 
 function checkSizes({ manifest }: ResolvedImage, { reference, limits = {} }: Context): void {

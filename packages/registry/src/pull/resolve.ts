@@ -1,11 +1,11 @@
 import type { FetchedManifest } from '../client/fetch-manifest.ts'
 import type { CallOptions, RegistryClient } from '../client/registry-client.ts'
-import { RegistryError } from '../errors.ts'
+import { isRegistryError, RegistryError } from '../errors.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { digestOf } from '../image/digest.ts'
-import { assertImage, type ImageManifest } from '../image/manifest.ts'
-import { MEDIA_TYPES, toOciType } from '../image/media-types.ts'
-import { type Platform, selectPlatform } from '../image/platform.ts'
+import { assertImage, type ImageIndex, type ImageManifest } from '../image/manifest.ts'
+import { isIndexType, MEDIA_TYPES, toOciType } from '../image/media-types.ts'
+import { noPlatform, type Platform, selectPlatform } from '../image/platform.ts'
 import { familiarName, type Reference, withDigest } from '../image/reference.ts'
 
 /** What a name stands for on a platform. */
@@ -19,6 +19,15 @@ export interface ResolvedImage {
 }
 
 const MAX_INDEX_DEPTH = 3
+/** More nested indexes that do not say what they are for are not searched. */
+const MAX_NESTED = 16
+
+interface Search {
+  client: RegistryClient
+  reference: Reference
+  platform: Platform
+  call: CallOptions
+}
 
 /** Follow a name through its index, or indexes, to the image manifest for a platform. */
 export async function resolveImage(
@@ -27,27 +36,72 @@ export async function resolveImage(
   platform: Platform,
   call: CallOptions = {},
 ): Promise<ResolvedImage> {
-  const name = familiarName(reference)
   const first = await client.manifest(reference, call)
-  let current: FetchedManifest = first
-  for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
-    const { document, descriptor, bytes } = current
-    if (document.kind === 'manifest') {
-      assertImage(document, name)
-      return { manifest: document, descriptor, bytes, resolvedDigest: first.descriptor.digest }
-    }
-    const expected = selectPlatform(document, platform, name)
-    const next = await client.manifest(withDigest(reference, expected.digest), {
-      ...call,
-      expected,
-    })
-    const { platform: chosen } = expected
-    current =
-      chosen === undefined
-        ? next
-        : { ...next, descriptor: { ...next.descriptor, platform: chosen } }
+  const { document, descriptor, bytes } = await descend(first, {
+    client,
+    reference,
+    platform,
+    call,
+  })
+  assertImage(document, familiarName(reference))
+  return { manifest: document, descriptor, bytes, resolvedDigest: first.descriptor.digest }
+}
+
+type FetchedImage = FetchedManifest & { document: ImageManifest }
+
+async function descend(
+  { document, ...current }: FetchedManifest,
+  search: Search,
+  depth = 0,
+): Promise<FetchedImage> {
+  if (document.kind === 'manifest') return { ...current, document }
+  const name = familiarName(search.reference)
+  if (depth > MAX_INDEX_DEPTH) {
+    throw new RegistryError('ERR_REGISTRY_BAD_MANIFEST', `${name} leads through too many indexes`)
   }
-  throw new RegistryError('ERR_REGISTRY_BAD_MANIFEST', `${name} leads through too many indexes`)
+  let chosen: Descriptor
+  try {
+    chosen = selectPlatform(document, search.platform, name)
+  } catch (error) {
+    if (!isRegistryError(error, 'ERR_REGISTRY_NO_PLATFORM')) throw error
+    return descendInto(document, search, depth, error)
+  }
+  return descend(await fetch(chosen, search), search, depth + 1)
+}
+
+/** An index within an index need not say what it is for: then it has to be looked into. */
+async function descendInto(
+  { manifests }: ImageIndex,
+  search: Search,
+  depth: number,
+  failure: RegistryError,
+): Promise<FetchedImage> {
+  const available = [failure.available ?? []]
+  const nested = manifests.filter((entry) => isIndexType(entry.mediaType) && !entry.platform)
+  for (const entry of nested.slice(0, MAX_NESTED)) {
+    try {
+      return await descend(await fetch(entry, search), search, depth + 1)
+    } catch (error) {
+      if (!isRegistryError(error, 'ERR_REGISTRY_NO_PLATFORM')) throw error
+      available.push(error.available ?? [])
+    }
+  }
+  if (nested.length === 0) throw failure
+  const platforms = available.flat().map((text) => {
+    const [os = '', architecture = '', variant = ''] = text.split('/')
+    return { platform: { os, architecture, variant } }
+  })
+  throw noPlatform(familiarName(search.reference), search.platform, platforms)
+}
+
+/** What an index says of the platform is kept: the manifest itself does not say it. */
+async function fetch(expected: Descriptor, search: Search): Promise<FetchedManifest> {
+  const { client, reference, call } = search
+  const found = await client.manifest(withDigest(reference, expected.digest), { ...call, expected })
+  const { platform } = expected
+  return platform === undefined
+    ? found
+    : { ...found, descriptor: { ...found.descriptor, platform } }
 }
 
 /**
