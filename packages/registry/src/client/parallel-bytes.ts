@@ -91,12 +91,13 @@ async function* ranges(
   const under: RangeInMemory[] = []
   const { end } = part
   let next = part.offset
-  const trial = 2 * connections()
+  const trial = connections()
   let worthwhile = true
   let done = 0
   try {
     while (part.offset < end) {
       const width = connections()
+      if (under.some(({ failure }) => isRefused(failure))) worthwhile = false
       while (worthwhile && width > 1 && next < end && under.length < width) {
         const range = { offset: next, end: Math.min(next + rangeBytes, end) }
         next = range.end
@@ -106,8 +107,7 @@ async function* ranges(
       if (head === undefined) return worthwhile
       yield* head.bytes()
       if (head.failure !== undefined) {
-        // One who is told to ask less often has too many connections; one who was cut off has not.
-        if (isRegistryError(head.failure) && head.failure.status !== undefined) worthwhile = false
+        if (isRefused(head.failure)) worthwhile = false
         yield* resumedBytes(open, head.part, options, head.failure)
       }
       part.offset = head.part.end
@@ -120,6 +120,11 @@ async function* ranges(
     stop.abort()
     await Promise.all(under.map((range) => range.finished))
   }
+}
+
+/** Who is told not to ask, or to ask less often, has too many connections; who was cut off has not. */
+function isRefused(failure: unknown): boolean {
+  return isRegistryError(failure) && failure.status !== undefined
 }
 
 /** A range that is fetched at once, whoever reads it when. */
@@ -180,7 +185,7 @@ class Speed {
 
   /** In bytes; 0 as long as nothing is known. */
   get perMs(): number {
-    return this.#since === undefined ? 0 : this.#bytes / Math.max(this.#last - this.#since, 0.001)
+    return this.#since === undefined ? 0 : this.#bytes / Math.max(this.#last - this.#since, 1e-6)
   }
 
   add(bytes: number): void {
