@@ -16,8 +16,13 @@ export {
   createBlobSource,
   fileSource,
 } from './client/blob-source.ts'
+export type { DeleteTagOptions } from './client/delete-tag.ts'
 export type { BlobBody, BlobRange } from './client/fetch-blob.ts'
 export type { FetchedManifest, ManifestHead } from './client/fetch-manifest.ts'
+export type { ListOptions } from './client/list-names.ts'
+export type { ReferrersCallOptions } from './client/list-referrers.ts'
+export type { PushBlobOptions, PushOutcome } from './client/push-blob.ts'
+export type { ManifestBytes, PutManifestOptions, PutManifestResult } from './client/put-manifest.ts'
 export type { RateLimit } from './client/rate-limit.ts'
 export type {
   BlobOptions,
@@ -27,6 +32,8 @@ export type {
   RegistryClientOptions,
 } from './client/registry-client.ts'
 export { createRegistryClient } from './client/registry-client.ts'
+export type { RegistryLists } from './client/registry-lists.ts'
+export type { RegistryWrites } from './client/registry-writes.ts'
 export type { RegistryErrorCode, RegistryErrorDetail, RegistryErrorFields } from './errors.ts'
 export { isRegistryError, REGISTRY_ERROR_CODES, RegistryError } from './errors.ts'
 export type { ProxySettings } from './http/proxy.ts'

@@ -17,6 +17,8 @@ import {
 } from './fetch-manifest.ts'
 import { blobBytes } from './parallel-bytes.ts'
 import { createRateLimits, type RateLimit } from './rate-limit.ts'
+import { createRegistryLists, type RegistryLists } from './registry-lists.ts'
+import { createRegistryWrites, type RegistryWrites } from './registry-writes.ts'
 
 /** Something worth telling that happened while talking to a registry. */
 export type ClientEvent =
@@ -59,7 +61,7 @@ export interface BlobOptions extends CallOptions {
  * Authenticates by itself, follows redirects without giving credentials away, and tries again what
  * may pass. All methods throw {@link RegistryError}. Must be closed, or its connections keep the process alive.
  */
-export interface RegistryClient {
+export interface RegistryClient extends RegistryLists, RegistryWrites {
   /** Whether the registry answers and accepts the credentials. */
   ping(registry: string, options?: CallOptions): Promise<void>
   /** What the name stands for, without downloading it; Docker Hub does not count this as a pull. */
@@ -132,6 +134,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     },
     openBlob: (reference, descriptor, call) => openBlob(hosts, reference, descriptor, call),
     rateLimit: (registry) => limits.of(registryName(registry)),
+    ...createRegistryLists(exchange),
+    ...createRegistryWrites(exchange, options.retry),
     retryPolicy: options.retry ?? {},
     close: () => transport.close(),
     [Symbol.asyncDispose]: () => transport.close(),

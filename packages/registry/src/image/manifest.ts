@@ -24,6 +24,8 @@ export interface ImageManifest {
   /** Base layer first. */
   layers: Descriptor[]
   artifactType?: string
+  /** The manifest that this one says something about. */
+  subject?: Descriptor
   annotations?: Record<string, string>
 }
 
@@ -32,6 +34,9 @@ export interface ImageIndex {
   kind: 'index'
   mediaType: string
   manifests: Descriptor[]
+  artifactType?: string
+  /** The manifest that this one says something about. */
+  subject?: Descriptor
   annotations?: Record<string, string>
 }
 
@@ -94,12 +99,11 @@ function parseIndex(document: JsonObject, mediaType: string, what: string): Imag
     throw badDocument(what, 'it is an index and a manifest at once')
   }
   if (!Array.isArray(manifests)) throw badDocument(what, '"manifests" is not a list')
-  const annotations = optionalStringMap(document, 'annotations', what)
   return {
     kind: 'index',
     mediaType,
     manifests: manifests.map((entry) => parseDescriptor(entry, what)),
-    ...(annotations === undefined ? {} : { annotations }),
+    ...parseArtifactParts(document, what),
   }
 }
 
@@ -108,15 +112,28 @@ function parseImageManifest(document: JsonObject, mediaType: string, what: strin
   if ('manifests' in document) throw badDocument(what, 'it is an index and a manifest at once')
   if (!Array.isArray(layers)) throw badDocument(what, '"layers" is not a list')
   if (layers.length > MAX_LAYERS) throw badDocument(what, `it has more than ${MAX_LAYERS} layers`)
-  const annotations = optionalStringMap(document, 'annotations', what)
-  const artifactType = optionalString(document, 'artifactType', what)
   return {
     kind: 'manifest',
     mediaType,
     config: parseDescriptor(document['config'], what),
     layers: layers.map((entry) => parseDescriptor(entry, what)),
+    ...parseArtifactParts(document, what),
+  }
+}
+
+function parseArtifactParts(
+  document: JsonObject,
+  what: string,
+): Pick<ImageManifest, 'annotations' | 'artifactType' | 'subject'> {
+  const { subject } = document
+  const annotations = optionalStringMap(document, 'annotations', what)
+  const artifactType = optionalString(document, 'artifactType', what)
+  return {
     ...(annotations === undefined ? {} : { annotations }),
     ...(artifactType === undefined ? {} : { artifactType }),
+    ...(subject === undefined || subject === null
+      ? {}
+      : { subject: parseDescriptor(subject, what) }),
   }
 }
 
