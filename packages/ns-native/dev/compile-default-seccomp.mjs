@@ -6,12 +6,13 @@
 
 import { writeFileSync } from 'node:fs'
 
-const { compileOrdered } = await import('../dist/seccomp/compile-ordered.js')
-const { defaultProfile } = await import('../dist/seccomp/default-profile.js')
+const { compileSeccomp } = await import('../dist/seccomp/compile.js')
+const { defaultSeccompProfile } = await import('../dist/seccomp/default-profile.js')
 
 const filters = ['x64', 'arm64'].flatMap((arch) =>
   [false, true].map((allowNestedNamespaces) => {
-    const program = compileOrdered(defaultProfile({ allowNestedNamespaces }), arch)
+    const profile = defaultSeccompProfile(arch, { allowNestedNamespaces })
+    const { program } = compileSeccomp(profile, { arch })
     const key = allowNestedNamespaces ? `'${arch}-nested'` : arch
     return `  // ${program.length / 8} instructions
   ${key}:

@@ -1,4 +1,5 @@
 import { UnsupportedError } from './errors.ts'
+import { idMappingFacts } from './host-files.ts'
 import { mappingKey } from './id-mapping-key.ts'
 import { type IdRange, isCovered, parseIdMap, parseSubordinateIds } from './id-ranges.ts'
 import type { IdMapping, IdMappingPlan } from './launch-spec.ts'
@@ -178,6 +179,8 @@ function noHelpers(newuidmap: string | undefined, newgidmap: string | undefined)
 
 /** Which ids are inside, and who they are outside; pure. */
 export const idmap = {
+  /** What this process and the files of this machine say. */
+  facts: idMappingFacts,
   /** The best mapping that the facts allow, with a note on what would allow a better one. */
   select: selectIdMapping,
   /** The id outside of an id inside, or undefined where it is not mapped. */

@@ -29,6 +29,7 @@ export {
 export type { Facility, FacilityName } from './facility.ts'
 export type { StdioTarget } from './helper.ts'
 export { checkHost, type HostCheckOptions } from './host-check.ts'
+export type { HostIdMappingFacts } from './host-files.ts'
 export { HOST_ETC, type HostSystemOptions, hostSystemMounts } from './host-system.ts'
 export { type IdMappingFacts, idmap, type SelectedIdMapping } from './id-mapping.ts'
 export { type JoinSpec, type JoinTarget, join } from './join.ts'
@@ -127,9 +128,8 @@ export {
   type SeccompExplanation,
 } from './seccomp/compile.ts'
 export { defaultSeccomp } from './seccomp/default-filter.ts'
-export type { DefaultSeccompOptions } from './seccomp/default-profile.ts'
+export { type DefaultSeccompOptions, defaultSeccompProfile } from './seccomp/default-profile.ts'
 export { interpretSeccomp, type SeccompCall, type SeccompVerdict } from './seccomp/interpret.ts'
-export { defaultSeccompProfile } from './seccomp/portable-profile.ts'
 export type {
   SeccompAction,
   SeccompArch,

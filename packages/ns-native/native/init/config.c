@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "extras.h"
+#include "numbers.h"
 #include "text.h"
 
 #include <linux/errno.h>
@@ -18,18 +19,6 @@ struct arena {
     uint8_t *at;
     size_t left;
 };
-
-static uint32_t u32_at(const uint8_t *data) {
-    uint32_t value;
-    memcpy(&value, data, sizeof value);
-    return value;
-}
-
-static uint64_t u64_at(const uint8_t *data) {
-    uint64_t value;
-    memcpy(&value, data, sizeof value);
-    return value;
-}
 
 // Takes the next record off the message; 0 at its end.
 static int next_record(uint8_t **data, size_t *left, struct record *record) {

@@ -1,21 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "privilege.h"
 
+#include "numbers.h"
 #include "text.h"
 
 #include <linux/errno.h>
-
-static uint32_t u32_at(const uint8_t *data) {
-    uint32_t value;
-    memcpy(&value, data, sizeof value);
-    return value;
-}
-
-static uint64_t u64_at(const uint8_t *data) {
-    uint64_t value;
-    memcpy(&value, data, sizeof value);
-    return value;
-}
 
 static const char *text_at(const uint8_t *payload, uint32_t length, uint32_t start) {
     const char *text = (const char *)payload + start;

@@ -244,7 +244,6 @@ static inline long sys_map(size_t size) {
 static inline long sys_map_shared(size_t size) {
     return CW_CALL6(mmap, 0, size, CW_PROT_READ_WRITE, CW_MAP_SHARED_ANONYMOUS, -1, 0);
 }
-static inline long sys_unmap(void *at, size_t size) { return CW_CALL2(munmap, at, size); }
 
 // Mounts
 static inline long sys_mount(const char *source, const char *target, const char *type,
@@ -298,7 +297,6 @@ static inline long sys_wait4(int pid, int *status, int options, struct rusage *u
 }
 static inline long sys_kill(int pid, int signal) { return CW_CALL2(kill, pid, signal); }
 static inline long sys_getpid(void) { return CW_CALL0(getpid); }
-static inline long sys_getppid(void) { return CW_CALL0(getppid); }
 static inline long sys_setsid(void) { return CW_CALL0(setsid); }
 static inline long sys_prctl(int option, unsigned long a, unsigned long b) {
     return CW_CALL5(prctl, option, a, b, 0, 0);

@@ -1,10 +1,8 @@
 import { accessSync, constants } from 'node:fs'
-import { join } from 'node:path'
 import { UnsupportedError } from '../errors.ts'
+import { findProgram } from '../host-files.ts'
 import type { UplinkSpec } from '../launch-spec.ts'
 
-/** Where a distribution puts programs; the caller's PATH is not ours to trust. */
-const DIRECTORIES = ['/usr/local/bin', '/usr/bin', '/bin']
 const TUN = '/dev/net/tun'
 /** What to do when it cannot be opened. */
 export const TUN_HINT =
@@ -28,7 +26,7 @@ export function uplinkNameserver(program: UplinkSpec['program']): string {
 
 /** The program and its arguments; it says that it is ready by writing to its standard output. */
 export function uplinkArguments(uplink: UplinkSpec): string[] {
-  const path = uplink.path ?? findProgram(uplink.program)
+  const path = uplink.path ?? installed(uplink.program)
   if (uplink.path === undefined) checkTun(uplink.program)
   return [path, ...(uplink.program === 'pasta' ? pasta(uplink) : slirp4netns(uplink))]
 }
@@ -56,8 +54,9 @@ function slirp4netns({ hostLoopback = false }: UplinkSpec): string[] {
   ]
 }
 
-function findProgram(program: UplinkSpec['program']): string {
-  const path = DIRECTORIES.map((directory) => join(directory, program)).find(isExecutable)
+/** The caller's PATH is not ours to trust. */
+function installed(program: UplinkSpec['program']): string {
+  const path = findProgram(program)
   if (path !== undefined) return path
   throw new UnsupportedError(
     `cannot connect the container's network: ${program} is not installed`,
@@ -81,14 +80,5 @@ function checkTun(program: string): void {
         hint: TUN_HINT,
       },
     )
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
   }
 }

@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { tryBinding } from '../binding.ts'
 import type { Facility } from '../facility.ts'
+import { readText } from '../host-files.ts'
 import { landlock } from '../landlock.ts'
-import { readText } from '../surroundings.ts'
 
 /** Where the kernel tells of itself; for tests. */
 export interface KernelFiles {

@@ -1,5 +1,5 @@
 import type { Facility } from '../facility.ts'
-import { findProgram } from '../surroundings.ts'
+import { findProgram } from '../host-files.ts'
 
 const PACKAGES = { pasta: 'passt', slirp4netns: 'slirp4netns' } as const
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { Facility } from '../facility.ts'
-import { readText } from '../surroundings.ts'
+import { readText } from '../host-files.ts'
 
 /** Where a container shows that it is one; for tests. */
 export interface OuterSandboxFiles {

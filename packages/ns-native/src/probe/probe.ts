@@ -3,8 +3,9 @@ import { findHelper, loadBinding } from '../binding.ts'
 import { NamespaceError } from '../errors.ts'
 import type { Facility, FacilityName } from '../facility.ts'
 import { checkHost } from '../host-check.ts'
+import { idMappingFacts, readText } from '../host-files.ts'
 import { type SelectedIdMapping, selectIdMapping } from '../id-mapping.ts'
-import { idMappingFacts, readText } from '../surroundings.ts'
+import { surroundings } from '../surroundings.ts'
 import { kernelFacilities } from './kernel-facilities.ts'
 import { networkPrograms } from './network-programs.ts'
 import { outerSandbox } from './outer-sandbox.ts'
@@ -96,7 +97,7 @@ function helperFacility(): Facility {
 
 function mapping(): SelectedIdMapping | Facility {
   try {
-    return selectIdMapping(idMappingFacts())
+    return selectIdMapping(idMappingFacts(surroundings().env['PATH']))
   } catch (error) {
     return failed('id-mapping', error)
   }

@@ -1,10 +1,11 @@
+import { idMappingFacts } from '../host-files.ts'
 import type { Publication, PublishOptions } from '../network/publication.ts'
 import { planProcess, planSpawn, type SpawnContext } from '../spawn/plan-spawn.ts'
 import type { RunResult } from '../spawn/run-result.ts'
 import type { ExecOptions, PipedSandboxProcess, SandboxProcess } from '../spawn/sandbox-process.ts'
 import type { SpawnOptions, WithPipes } from '../spawn/spawn-options.ts'
 import { start } from '../spawn/start.ts'
-import { idMappingFacts, surroundings } from '../surroundings.ts'
+import { surroundings } from '../surroundings.ts'
 import { checkPolicy } from './check-policy.ts'
 import { Overlays, type SandboxChange } from './overlays.ts'
 import { absolutePath } from './paths.ts'
@@ -60,7 +61,8 @@ export class Sandbox {
   constructor(policy: Policy, proxy: SandboxProxy | undefined) {
     this.policy = policy
     this.#proxy = proxy
-    this.#context = { around: surroundings(), ids: idMappingFacts }
+    const around = surroundings()
+    this.#context = { around, ids: () => idMappingFacts(around.env['PATH']) }
     this.#state = new TemporaryState(this.#context.around.temporary)
     // what is wrong with it should be known now, and not at the first program
     const { mounts, idMapping } = planSpawn(['true'], this.#plan({}), this.#context)

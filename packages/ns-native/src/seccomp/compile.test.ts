@@ -169,8 +169,14 @@ test('calls of other architectures are refused whatever the profile says of them
     defaultAction: 'SCMP_ACT_ALLOW',
     architectures: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'],
   })
-  expect(explain({ arch: 'ia32', syscall: 1 })).toEqual({ action: 'SCMP_ACT_KILL_PROCESS' })
-  expect(explain({ syscall: 0x40000000 })).toEqual({ action: 'SCMP_ACT_ERRNO', errnoRet: 38 })
+  for (const arch of ['ia32', 'arm', 'arm64'] as const) {
+    for (const syscall of [0, 1, 20, 0xffffffff]) {
+      expect(explain({ arch, syscall })).toEqual({ action: 'SCMP_ACT_KILL_PROCESS' })
+    }
+  }
+  for (const x32 of [0x40000000, 0x40000000 + 165, 0x7fffffff, 0xc0000000, 0xfffffffe]) {
+    expect(explain({ syscall: x32 })).toEqual({ action: 'SCMP_ACT_ERRNO', errnoRet: 38 })
+  }
 })
 
 test('names of other architectures are passed over, names of none are an error unless allowed', () => {

@@ -1,4 +1,4 @@
-import type { OrderedArg, OrderedProfile, OrderedRule } from './ordered-profile.ts'
+import type { SeccompArch, SeccompArg, SeccompProfile, SeccompRule } from './profile.ts'
 
 /** What may be loosened in the default profile. */
 export interface DefaultSeccompOptions {
@@ -10,20 +10,34 @@ const EPERM = 1
 const ENOSYS = 38
 const EAFNOSUPPORT = 97
 
+const ARCHITECTURES: Record<SeccompArch, string> = {
+  x64: 'SCMP_ARCH_X86_64',
+  arm64: 'SCMP_ARCH_AARCH64',
+}
+
+const made = new Map<string, SeccompProfile>()
+
 /**
- * The default policy: what ordinary programs call is allowed, what is known and unwanted gets
- * EPERM, and everything else ENOSYS, so that a C library that tries a newer call falls back.
+ * The default policy, as any OCI runtime takes it (`linux.seccomp` of config.json): what ordinary
+ * programs call is allowed, what is known and unwanted gets EPERM, and everything else ENOSYS, so
+ * that a C library that tries a newer call falls back. `defaultSeccomp` gives the program of it.
  *
  * All tests are on the low 32 bits: the kernel itself looks at no more of these arguments, and a
  * test that looks at more can be walked around (CVE-2019-10063).
+ *
+ * Every call with the same arguments returns the same object, which is not to be written to.
  */
-export function defaultProfile(options: DefaultSeccompOptions = {}): OrderedProfile {
-  const namespaces = options.allowNestedNamespaces === true ? NESTED_NAMESPACES : NO_NAMESPACES
-  return {
+export function defaultSeccompProfile(
+  arch: SeccompArch = process.arch === 'arm64' ? 'arm64' : 'x64',
+  { allowNestedNamespaces = false }: DefaultSeccompOptions = {},
+): SeccompProfile {
+  const key = `${arch} ${allowNestedNamespaces}`
+  const profile = made.get(key) ?? {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: ENOSYS,
+    architectures: [ARCHITECTURES[arch]],
     syscalls: [
-      ...namespaces,
+      ...(allowNestedNamespaces ? NESTED_NAMESPACES : NO_NAMESPACES),
       ...SOCKETS,
       ...TERMINALS,
       ...PERSONALITIES,
@@ -32,6 +46,8 @@ export function defaultProfile(options: DefaultSeccompOptions = {}): OrderedProf
       refuse(HOST, KERNEL, KEYRINGS, OTHER_PROCESSES),
     ],
   }
+  made.set(key, profile)
+  return profile
 }
 
 const FILES = `open openat openat2 creat close close_range read write readv writev pread64 pwrite64
@@ -49,13 +65,13 @@ const ATTRIBUTES = `stat lstat fstat newfstatat statx statfs fstatfs access facc
   flistxattr removexattr lremovexattr fremovexattr getxattrat setxattrat listxattrat removexattrat
   file_getattr file_setattr`
 
-const DESCRIPTORS = `dup dup2 dup3 fcntl ioctl pipe pipe2 memfd_create memfd_secret`
+const DESCRIPTORS = `dup dup2 dup3 fcntl pipe pipe2 memfd_create memfd_secret`
 
 const EVENTS = `poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait
   epoll_pwait epoll_pwait2 eventfd eventfd2 signalfd signalfd4 timerfd_create timerfd_settime
   timerfd_gettime inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_mark`
 
-const NETWORK = `socket socketpair bind listen accept accept4 connect shutdown getsockname
+const NETWORK = `socketpair bind listen accept accept4 connect shutdown getsockname
   getpeername getsockopt setsockopt sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg`
 
 const MEMORY = `brk mmap munmap mremap mprotect madvise mincore msync mlock mlock2 mlockall munlock
@@ -128,7 +144,7 @@ const CLONE_NEW = {
 const NEW_NAMESPACES = Object.values(CLONE_NEW).reduce((flags, flag) => flags + flag, 0)
 
 /** New user namespaces give every process root's view of the kernel's oldest code (CVE-2022-0185). */
-const NO_NAMESPACES: readonly OrderedRule[] = [
+const NO_NAMESPACES: readonly SeccompRule[] = [
   {
     names: ['clone'],
     action: 'SCMP_ACT_ALLOW',
@@ -137,56 +153,75 @@ const NO_NAMESPACES: readonly OrderedRule[] = [
   },
   // undoing CLONE_FILES or CLONE_FS is harmless, and samba does it in every thread
   { names: ['unshare'], action: 'SCMP_ACT_ALLOW', args: [without(0, NEW_NAMESPACES)] },
-  refuse('clone unshare setns', MOUNTS),
+  { names: ['clone', 'unshare'], action: 'SCMP_ACT_ERRNO', errnoRet: EPERM, args: [otherwise(0)] },
+  refuse('setns', MOUNTS),
   // its flags are in memory, where no filter can look; C libraries fall back to clone
   { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
 ]
 
-const NESTED_NAMESPACES: readonly OrderedRule[] = [
+const NESTED_NAMESPACES: readonly SeccompRule[] = [
   allow('clone clone3 unshare setns sethostname setdomainname', MOUNTS),
 ]
 
 /** AF_ALG and AF_VSOCK: the kernel's crypto, and the hypervisor; neither knows of namespaces. */
-const SOCKETS: readonly OrderedRule[] = [38, 40].map((family) => ({
-  names: ['socket'],
-  action: 'SCMP_ACT_ERRNO',
-  errnoRet: EAFNOSUPPORT,
-  args: [is(0, family)],
-}))
+const SOCKETS: readonly SeccompRule[] = [
+  ...[38, 40].map(
+    (family): SeccompRule => ({
+      names: ['socket'],
+      action: 'SCMP_ACT_ERRNO',
+      errnoRet: EAFNOSUPPORT,
+      args: [is(0, family)],
+    }),
+  ),
+  { names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [otherwise(0)] },
+]
 
 /** TIOCSTI and TIOCLINUX: typing into a terminal that is shared with the host (CVE-2017-5226). */
-const TERMINALS: readonly OrderedRule[] = [0x5412, 0x541c].map((request) => ({
-  names: ['ioctl'],
-  action: 'SCMP_ACT_ERRNO',
-  errnoRet: EPERM,
-  args: [is(1, request)],
-}))
+const TERMINALS: readonly SeccompRule[] = [
+  ...[0x5412, 0x541c].map(
+    (request): SeccompRule => ({
+      names: ['ioctl'],
+      action: 'SCMP_ACT_ERRNO',
+      errnoRet: EPERM,
+      args: [is(1, request)],
+    }),
+  ),
+  { names: ['ioctl'], action: 'SCMP_ACT_ALLOW', args: [otherwise(1)] },
+]
 
 /** Linux, PER_LINUX32, both with UNAME26, and the question which it is; never a weaker layout. */
-const PERSONALITIES: readonly OrderedRule[] = [
+const PERSONALITIES: readonly SeccompRule[] = [
   ...[0, 8, 0x20000, 0x20008, 0xffffffff].map(
-    (persona): OrderedRule => ({
+    (persona): SeccompRule => ({
       names: ['personality'],
       action: 'SCMP_ACT_ALLOW',
       args: [is(0, persona)],
     }),
   ),
-  refuse('personality'),
+  { names: ['personality'], action: 'SCMP_ACT_ERRNO', errnoRet: EPERM, args: [otherwise(0)] },
 ]
 
-function allow(...lists: readonly string[]): OrderedRule {
+function allow(...lists: readonly string[]): SeccompRule {
   return { names: namesIn(lists), action: 'SCMP_ACT_ALLOW' }
 }
 
-function refuse(...lists: readonly string[]): OrderedRule {
+function refuse(...lists: readonly string[]): SeccompRule {
   return { names: namesIn(lists), action: 'SCMP_ACT_ERRNO', errnoRet: EPERM }
 }
 
-function is(index: OrderedArg['index'], value: number): OrderedArg {
+function is(index: number, value: number): SeccompArg {
   return { index, value: 0xffffffff, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' }
 }
 
-function without(index: OrderedArg['index'], flags: number): OrderedArg {
+/**
+ * After rules about some values of an argument, the one for all others. A rule without `args` would
+ * beat those: libseccomp asks about this comparison last, and it is always true.
+ */
+function otherwise(index: number): SeccompArg {
+  return { index, value: 0, op: 'SCMP_CMP_GE' }
+}
+
+function without(index: number, flags: number): SeccompArg {
   return { index, value: flags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }
 }
 

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest'
 import { encodeInstructions } from './bpf.ts'
-import { compileOrdered } from './compile-ordered.ts'
+import { compileSeccomp } from './compile.ts'
 import { interpretSeccomp } from './interpret.ts'
 import { runBpf } from './run-bpf.ts'
 
-const program = compileOrdered(
+const { program } = compileSeccomp(
   {
     defaultAction: 'SCMP_ACT_ALLOW',
     syscalls: [{ names: ['mount'], action: 'SCMP_ACT_ERRNO', errnoRet: 13 }],
   },
-  'arm64',
+  { arch: 'arm64' },
 )
 
 test('a call can be asked about by name or by number', () => {

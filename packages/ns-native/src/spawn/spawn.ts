@@ -1,4 +1,5 @@
-import { idMappingFacts, surroundings } from '../surroundings.ts'
+import { idMappingFacts } from '../host-files.ts'
+import { surroundings } from '../surroundings.ts'
 import { planProcess, planSpawn } from './plan-spawn.ts'
 import type { PipedSandboxProcess, SandboxProcess } from './sandbox-process.ts'
 import type { SpawnOptions, WithPipes } from './spawn-options.ts'
@@ -26,7 +27,8 @@ export function spawn(
   args: readonly string[] = [],
   options: SpawnOptions = {},
 ): SandboxProcess {
-  const context = { around: surroundings(), ids: idMappingFacts }
+  const around = surroundings()
+  const context = { around, ids: () => idMappingFacts(around.env['PATH']) }
   return start(planSpawn([file, ...args], options, context), {
     ...options,
     joining: (changes, command) => planProcess(command, { ...options, ...changes }, context),
