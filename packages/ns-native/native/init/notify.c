@@ -132,7 +132,8 @@ static int open_notify(struct cw_monitor *m) {
 }
 
 void cw_notify_listen(struct cw_monitor *m, int listener) {
-    if (m->notify.came || listener < 0) return;
+    // The courier may be later than the word that there will be no program: that one stands.
+    if (m->faulted || m->notify.came || listener < 0) return;
     m->notify.came = true;
     m->notify.listener = listener;
     cw_at(&m->fault, CW_STEP_NOTIFY, CW_NO_INDEX);

@@ -30,6 +30,15 @@ async function python(script: string, changes: Parameters<typeof containerSpec>[
   return stdout.trim().split('\n')
 }
 
+test('a program that is none is told as such, however late the filter’s listener arrives', async () => {
+  for (let i = 0; i < 40; i++) {
+    await expect(runSpec(containerSpec(['/none'], EMULATED))).rejects.toMatchObject({
+      step: 'exec',
+      errno: 'ENOENT',
+    })
+  }
+})
+
 test('a process becomes another user for good, as far as it and the kernel’s rules can tell', async () => {
   const lines = await python(`
 print(ids())
