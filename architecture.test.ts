@@ -20,7 +20,7 @@ const RUNTIME_DEPENDENCIES: Record<string, readonly string[]> = {
   pidstore: [],
   'ns-native': ['node-gyp-build'],
   rootfs: ['fzstd', 'tar'],
-  registry: ['undici'],
+  registry: ['smol-toml', 'undici'],
   runtime: [],
   engine: [],
   cli: [],

@@ -56,6 +56,12 @@ export const REGISTRY_ERROR_CODES = [
   'ERR_REGISTRY_UNSAFE_REALM',
   /** The registry redirects to a place that must not be asked. */
   'ERR_REGISTRY_UNSAFE_REDIRECT',
+  /** What says where a registry is, a registries.conf, a hosts.toml or a certificate beside it, is broken; `path` names it. */
+  'ERR_REGISTRY_HOSTS',
+  /** A rule on this machine forbids the registry or repository (`blocked` in registries.conf). */
+  'ERR_REGISTRY_BLOCKED',
+  /** The address of the proxy is none, or the proxy refuses. */
+  'ERR_REGISTRY_PROXY',
   /** A credentials file or a credential helper is broken. */
   'ERR_REGISTRY_CREDENTIALS',
   /** The image layout on disk is damaged or cannot be read or written. */
@@ -81,6 +87,14 @@ export interface RegistryErrorDetail {
   message: string
 }
 
+/** What one endpoint of a registry said before another one was asked. */
+export interface EndpointFailure {
+  /** Where its API begins. */
+  url: string
+  code: RegistryErrorCode
+  message: string
+}
+
 /** What a {@link RegistryError} knows besides its message; every field is safe to print, and undefined ones are absent. */
 export interface RegistryErrorFields {
   /** What to do next, as one sentence. */
@@ -97,6 +111,8 @@ export interface RegistryErrorFields {
   errors?: RegistryErrorDetail[] | undefined
   /** How long the registry asked to wait. */
   retryAfterMs?: number | undefined
+  /** The mirrors that were asked before, and why each of them failed. */
+  endpoints?: EndpointFailure[] | undefined
   /** The image the call was about, in familiar form. */
   reference?: string | undefined
   /** The digest, size or type that was wanted. */
@@ -127,6 +143,7 @@ export class RegistryError extends Error {
   declare readonly status?: number
   declare readonly errors?: RegistryErrorDetail[]
   declare readonly retryAfterMs?: number
+  declare readonly endpoints?: EndpointFailure[]
   declare readonly reference?: string
   declare readonly expected?: string
   declare readonly actual?: string

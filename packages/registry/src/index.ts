@@ -34,9 +34,27 @@ export type {
 export { createRegistryClient } from './client/registry-client.ts'
 export type { RegistryLists } from './client/registry-lists.ts'
 export type { RegistryWrites } from './client/registry-writes.ts'
-export type { RegistryErrorCode, RegistryErrorDetail, RegistryErrorFields } from './errors.ts'
+export type {
+  EndpointFailure,
+  RegistryErrorCode,
+  RegistryErrorDetail,
+  RegistryErrorFields,
+} from './errors.ts'
 export { isRegistryError, REGISTRY_ERROR_CODES, RegistryError } from './errors.ts'
-export type { ProxySettings } from './http/proxy.ts'
+export type {
+  Capability,
+  Endpoint,
+  EndpointQuery,
+  HostResolver,
+  TlsSettings,
+} from './hosts/endpoint.ts'
+export { createHostResolver, type HostResolverOptions } from './hosts/host-resolver.ts'
+export type { HostRule, MirrorRule } from './hosts/host-rule.ts'
+export type { RegistriesConfPaths } from './hosts/registries-conf.ts'
+export type { ResolveName } from './http/guarded-connect.ts'
+export type { ConcurrencyLimits } from './http/limiter.ts'
+export type { NetworkPolicy } from './http/network-policy.ts'
+export { type ProxySettings, proxyFromEnvironment } from './http/proxy.ts'
 export type { Retry, RetryPolicy } from './http/retry.ts'
 export type { Timeouts, TransportOptions } from './http/transport.ts'
 export type { Descriptor } from './image/descriptor.ts'

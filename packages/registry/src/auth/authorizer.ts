@@ -1,4 +1,5 @@
 import { RegistryError } from '../errors.ts'
+import type { TlsSettings } from '../hosts/endpoint.ts'
 import { unsafeHop } from '../http/host-rules.ts'
 import type { Transport } from '../http/transport.ts'
 import type { Challenge } from './challenge.ts'
@@ -14,6 +15,8 @@ export interface AuthTarget {
   /** What a token must be good for, in the token service's form: `repository:team/app:pull,push`, `registry:catalog:*`. */
   scopes?: readonly string[] | undefined
   signal?: AbortSignal | undefined
+  /** How TLS is spoken with the registry. */
+  tls?: TlsSettings | undefined
 }
 
 /** Answers a registry's challenges, and remembers what worked. */
@@ -70,6 +73,8 @@ export function createAuthorizer(
   async function requestToken(target: AuthTarget, service: TokenService): Promise<Token> {
     const token = await fetchToken(transport, service, {
       registry: target.registry,
+      base: target.base,
+      tls: target.tls,
       credentials: await credentialsFor(target),
       secrets,
     })

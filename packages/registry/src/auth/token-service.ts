@@ -1,4 +1,5 @@
 import { RegistryError } from '../errors.ts'
+import type { TlsSettings } from '../hosts/endpoint.ts'
 import { readBody, statusError } from '../http/response.ts'
 import type { HttpRequest, Transport } from '../http/transport.ts'
 import { isObject } from '../image/json-document.ts'
@@ -20,6 +21,9 @@ export interface Token {
 
 interface TokenRequest {
   registry: string
+  /** The registry's API, which led to the service. */
+  base: URL
+  tls: TlsSettings | undefined
   credentials: Credentials | undefined
   /** To be masked in what the service says. */
   secrets: Iterable<string>
@@ -41,12 +45,12 @@ export async function fetchToken(
   service: TokenService,
   request: TokenRequest,
 ): Promise<Token> {
-  const { credentials, registry } = request
+  const { credentials, registry, base, tls } = request
   const message =
     credentials?.type === 'identity-token'
       ? oauthRequest(service, credentials.token)
       : tokenRequest(service, credentials)
-  const response = await transport.request(message)
+  const response = await transport.request({ ...message, led: { by: base, as: 'realm' }, tls })
   if (response.status === 200) {
     return parseToken(await readBody(response, MAX_TOKEN_BODY, 'the token'), service)
   }

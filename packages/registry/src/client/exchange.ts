@@ -1,13 +1,16 @@
 import { abortable } from '../abort.ts'
 import { type AuthTarget, createAuthorizer } from '../auth/authorizer.ts'
 import { parseChallenges } from '../auth/challenge.ts'
-import { isRegistryError, RegistryError, type RegistryErrorCode } from '../errors.ts'
-import { apiHost, isLoopbackHost, unsafeHop } from '../http/host-rules.ts'
-import { isNotTls } from '../http/network-error.ts'
+import type { EndpointFailure } from '../errors.ts'
+import type { Endpoint, HostResolver } from '../hosts/endpoint.ts'
+import { createLimiter } from '../http/limiter.ts'
+import type { Lead } from '../http/network-policy.ts'
 import { statusError } from '../http/response.ts'
 import { type Retry, withRetry } from '../http/retry.ts'
 import type { HttpMethod, HttpResponse, RequestBody, Transport } from '../http/transport.ts'
 import { redactText, redactUrl } from '../redact.ts'
+import { findBase } from './api-base.ts'
+import { chooseEndpoints, createEndpointHealth, queryOf, withFailures } from './endpoint-choice.ts'
 import type { RateLimits } from './rate-limit.ts'
 import type { RegistryClientOptions } from './registry-client.ts'
 
@@ -24,6 +27,8 @@ export interface ApiRequest {
   body?: RequestBody | undefined
   /** What a token must be good for, as in {@link AuthTarget}. Default: reading the repository. */
   scopes?: readonly string[] | undefined
+  /** Set if a tag led to the digest in `path`: mirrors may be for tags only. */
+  byTag?: boolean
   /** What could not be done, to what, should it fail. */
   action: string
   reference?: string
@@ -38,66 +43,73 @@ export interface ApiRequest {
 /** Make a request to a registry; everything but the wanted answer is thrown. */
 export type Exchange = (request: ApiRequest) => Promise<HttpResponse>
 
-/** Requests with authentication, retries and typed errors. */
-export function createExchange(
-  transport: Transport,
-  options: RegistryClientOptions,
-  limits: RateLimits,
-): Exchange {
-  const { onEvent } = options
+/** What {@link createExchange} works with. */
+export interface ExchangeOptions extends RegistryClientOptions {
+  resolver: HostResolver
+  limits: RateLimits
+}
+
+/** Requests to the endpoints of a registry, one after the other, with authentication, retries and typed errors. */
+export function createExchange(transport: Transport, options: ExchangeOptions): Exchange {
+  const { onEvent, limits, resolver } = options
   const authorizer = createAuthorizer(transport, options.credentials)
+  const limiter = createLimiter(options.concurrency)
+  const health = createEndpointHealth()
   const bases = new Map<string, Promise<URL>>()
 
-  function baseOf(registry: string): Promise<URL> {
-    const found = bases.get(registry) ?? findBase(transport, registry)
-    bases.set(registry, found)
-    found.catch(() => bases.delete(registry))
+  function baseOf(endpoint: Endpoint): Promise<URL> {
+    const key = `${endpoint.scheme} ${endpoint.base.href}`
+    const found = bases.get(key) ?? findBase(transport, endpoint)
+    bases.set(key, found)
+    found.catch(() => bases.delete(key))
     return found
   }
 
-  async function send(request: ApiRequest, target: AuthTarget, authorization?: string) {
-    const { method, path, repository, signal, headers, body } = request
-    const api = new URL(repository === undefined ? path : `${repository}/${path}`, target.base)
-    const url = request.url ?? api
-    const reason = unsafeHop(target.base, url, transport)
-    if (reason !== undefined) throw unsafeUpload(request, url, reason)
+  async function send(request: ApiRequest, at: Place, authorization?: string) {
+    const { method, signal, headers, body } = request
+    const { endpoint, url, led } = at
     const start = performance.now()
     const credentials = authorization === undefined ? {} : { authorization }
+    const own = led === undefined ? endpoint.headers : undefined
     const response = await transport.request({
       method,
       url,
       body,
       signal,
-      headers: { ...headers, ...credentials },
+      led,
+      tls: endpoint.tls,
+      headers: { ...own, ...headers, ...credentials },
     })
     const durationMs = Math.round(performance.now() - start)
     const { status } = response
     onEvent?.({ type: 'request', method, url: redactUrl(url.href), status, durationMs })
-    const { registry } = request
-    const limit = limits.note(registry, response)
-    if (limit !== undefined) onEvent?.({ type: 'rate-limit', registry, ...limit })
+    const limit = limits.note(endpoint.registry, response)
+    if (limit !== undefined)
+      onEvent?.({ type: 'rate-limit', registry: endpoint.registry, ...limit })
     for (const message of warningsOf(response)) onEvent?.({ type: 'warning', message })
     return response
   }
 
-  async function attempt(request: ApiRequest): Promise<HttpResponse> {
-    const { registry, repository, signal, accept = [], action, method, reference } = request
-    const base = await abortable(baseOf(registry), signal)
-    const target: AuthTarget = { registry, repository, base, signal, scopes: request.scopes }
+  /** Ask one endpoint. */
+  async function ask(request: ApiRequest, endpoint: Endpoint): Promise<HttpResponse> {
+    const { signal, accept = [], action, method, reference } = request
+    const base = await abortable(baseOf(endpoint), signal)
+    const at = placeOf(request, endpoint, base)
+    const { target } = at
     // Whoever a session's address belongs to: what is not the registry learns no credentials (CVE-2026-50151).
-    const own = request.url === undefined || request.url.origin === base.origin
+    const own = at.led === undefined
     let authorization = own ? await abortable(authorizer.authorization(target), signal) : undefined
-    let response = await send(request, target, authorization)
+    let response = await send(request, at, authorization)
     if (await isWorthAnswering(response, target, authorization)) {
       response.cancel()
       authorization = await abortable(authorizer.authorization(target), signal)
-      response = await send(request, target, authorization)
+      response = await send(request, at, authorization)
     }
     const { status } = response
     if ((status >= 200 && status < 300) || accept.includes(status)) return response
     const repeatable = response.url.host !== base.host
     const refused = authorization?.startsWith('Basic ') ?? false
-    const secrets = authorizer.secrets()
+    const secrets = [...authorizer.secrets(), ...Object.values(endpoint.headers ?? {})]
     throw await statusError(response, { action, method, reference, secrets, repeatable, refused })
   }
 
@@ -113,6 +125,41 @@ export function createExchange(
     }
   }
 
+  /** A body takes a place until it has been read; a head does not. */
+  async function askInTurn(request: ApiRequest, endpoint: Endpoint): Promise<HttpResponse> {
+    if (request.method !== 'GET' || !request.path.startsWith('blobs/')) {
+      return ask(request, endpoint)
+    }
+    const release = await limiter.acquire(endpoint.base.host, request.signal)
+    try {
+      return releasing(await ask(request, endpoint), release)
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  async function attempt(request: ApiRequest): Promise<HttpResponse> {
+    const all = await abortable(resolver.endpoints(queryOf(request)), request.signal)
+    const endpoints = health.healthy(chooseEndpoints(all, request))
+    const failures: EndpointFailure[] = []
+    for (const [index, endpoint] of endpoints.entries()) {
+      const next = endpoints[index + 1]
+      try {
+        // What the caller deals with may only be said by the last.
+        const { accept: _, ...strict } = request
+        return await askInTurn(next === undefined ? request : strict, endpoint)
+      } catch (error) {
+        if (next === undefined) throw withFailures(error, failures)
+        if (!health.failed(endpoint, error)) throw error
+        const { code, message: reason } = error
+        failures.push({ url: endpoint.base.href, code, message: reason })
+        onEvent?.({ type: 'mirror', url: endpoint.base.href, next: next.base.href, reason })
+      }
+    }
+    throw new Error('unreachable: there is always an endpoint')
+  }
+
   return (request) => {
     if (request.once) return attempt(request)
     const { signal } = request
@@ -125,50 +172,52 @@ export function createExchange(
   }
 }
 
-function unsafeUpload({ action, method }: ApiRequest, url: URL, reason: string): RegistryError {
-  return new RegistryError(
-    'ERR_REGISTRY_UNSAFE_REDIRECT',
-    `${action}: the registry wants it sent to ${url.origin}, which is refused: ${reason}`,
-    { method, url: url.href, host: url.host, hint: UNSAFE_UPLOAD_HINT },
-  )
+/** A request's place at an endpoint. */
+interface Place {
+  endpoint: Endpoint
+  target: AuthTarget
+  url: URL
+  /** Set if the registry led to the URL, and not the caller. */
+  led?: Lead
 }
 
-const UNSAFE_UPLOAD_HINT =
-  'a registry behind a proxy must know its own address: X-Forwarded-Proto, or relative URLs'
+function placeOf(request: ApiRequest, endpoint: Endpoint, base: URL): Place {
+  const { path, signal, scopes } = request
+  const repository = request.repository && endpoint.repository(request.repository)
+  const renamed = scopes?.map((scope) => renameScope(scope, endpoint))
+  const { registry, tls } = endpoint
+  const target: AuthTarget = { registry, repository, base, signal, scopes: renamed, tls }
+  if (request.url !== undefined) {
+    const { url } = request
+    const led: Lead = { by: base, as: 'upload' }
+    return { endpoint, target, url, ...(url.origin === base.origin ? {} : { led }) }
+  }
+  const url = new URL(repository === undefined ? path : `${repository}/${path}`, base)
+  for (const [name, value] of Object.entries(endpoint.query ?? {}))
+    url.searchParams.set(name, value)
+  return { endpoint, target, url }
+}
 
-/** TLS, except for hosts named by the caller, and for this machine if the registry there has none. */
-async function findBase(transport: Transport, registry: string): Promise<URL> {
-  const host = apiHost(registry)
-  const secure = new URL(`https://${host}/v2/`)
-  const plain = new URL(`http://${host}/v2/`)
-  if (transport.plainHttp.has(host)) return plain
-  if (!isLoopbackHost(host)) return secure
-  try {
-    const response = await transport.request({ method: 'GET', url: plain })
-    response.cancel()
-    // This is how servers of TLS answer those who do not speak it.
-    return response.status === 400 && (await speaksTls(transport, secure)) ? secure : plain
-  } catch (error) {
-    if (error instanceof RegistryError && ANSWERED_OTHERWISE.has(error.code)) {
-      if (await speaksTls(transport, secure)) return secure
+/** Repositories may have other names at a mirror. */
+function renameScope(scope: string, endpoint: Endpoint): string {
+  const [, name, actions] = /^repository:(.+):([^:]+)$/.exec(scope) ?? []
+  return name === undefined ? scope : `repository:${endpoint.repository(name)}:${actions}`
+}
+
+/** The same answer; the place is given back with its last byte. */
+function releasing(response: HttpResponse, release: () => void): HttpResponse {
+  async function* body() {
+    try {
+      yield* response.body
+    } finally {
+      release()
     }
-    throw error
   }
-}
-
-const ANSWERED_OTHERWISE = new Set<RegistryErrorCode>([
-  'ERR_REGISTRY_UNREACHABLE',
-  'ERR_REGISTRY_PROTOCOL',
-])
-
-/** A certificate that is not trusted is TLS too; the request proper then says so. */
-async function speaksTls(transport: Transport, url: URL): Promise<boolean> {
-  try {
-    ;(await transport.request({ method: 'GET', url })).cancel()
-    return true
-  } catch (error) {
-    return isRegistryError(error, 'ERR_REGISTRY_TLS') && !isNotTls(error)
+  const cancel = () => {
+    release()
+    response.cancel()
   }
+  return { ...response, body: body(), cancel }
 }
 
 /** Source: distribution-spec, "Warnings"; RFC 7234, section 5.5. */

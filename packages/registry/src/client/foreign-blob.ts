@@ -37,8 +37,9 @@ export async function askForeign(
   let failure: unknown
   for (const text of urls.slice(0, MAX_URLS)) {
     try {
-      const url = safeUrl(text, reference, transport, action)
-      return await ask(transport, url, { ...call, action, reference: name })
+      const from = originOf(reference, transport)
+      const url = safeUrl(text, from, transport, action)
+      return await ask(transport, url, { ...call, from, action, reference: name })
     } catch (error) {
       if (isRegistryError(error, 'ERR_REGISTRY_ABORTED')) throw error
       failure = error
@@ -47,11 +48,14 @@ export async function askForeign(
   throw failure
 }
 
-function safeUrl(text: string, reference: Reference, transport: Transport, action: string): URL {
-  const from = new URL(`https://${apiHost(reference.registry)}/`)
-  const plain = transport.plainHttp.has(from.host) ? new URL(`http://${from.host}/`) : from
+function originOf({ registry }: Reference, transport: Transport): URL {
+  const secure = new URL(`https://${apiHost(registry)}/`)
+  return transport.plainHttp.has(secure.host) ? new URL(`http://${secure.host}/`) : secure
+}
+
+function safeUrl(text: string, from: URL, transport: Transport, action: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  const reason = url === undefined ? 'it is not a URL' : unsafeUrl(plain, url, transport)
+  const reason = url === undefined ? 'it is not a URL' : unsafeUrl(from, url, transport)
   if (url !== undefined && reason === undefined) return url
   throw new RegistryError(
     'ERR_REGISTRY_UNSAFE_REDIRECT',
@@ -71,13 +75,20 @@ async function ask(
   call: {
     range?: string | undefined
     signal: AbortSignal | undefined
+    from: URL
     action: string
     reference: string
   },
 ): Promise<HttpResponse> {
-  const { range, signal, action, reference } = call
+  const { range, signal, from, action, reference } = call
   const headers: Record<string, string> = range === undefined ? {} : { range }
-  const response = await transport.request({ method: 'GET', url, headers, signal })
+  const response = await transport.request({
+    method: 'GET',
+    url,
+    headers,
+    signal,
+    led: { by: from, as: 'foreign' },
+  })
   const { status } = response
   if (status === 200 || status === 206 || (status === 416 && range !== undefined)) return response
   throw await statusError(response, { action, method: 'GET', reference, secrets: [] })

@@ -1,5 +1,8 @@
 import type { CredentialProvider } from '../auth/credentials.ts'
 import type { RegistryError } from '../errors.ts'
+import type { HostResolver } from '../hosts/endpoint.ts'
+import { createHostResolver, type HostResolverOptions } from '../hosts/host-resolver.ts'
+import type { ConcurrencyLimits } from '../http/limiter.ts'
 import type { ProxySettings } from '../http/proxy.ts'
 import type { Retry, RetryPolicy } from '../http/retry.ts'
 import { createTransport, type TransportOptions } from '../http/transport.ts'
@@ -24,18 +27,24 @@ import { createRegistryWrites, type RegistryWrites } from './registry-writes.ts'
 export type ClientEvent =
   | { type: 'request'; method: string; url: string; status: number; durationMs: number }
   | { type: 'retry'; attempt: number; delayMs: number; reason: string }
+  /** A mirror did not help, and the next endpoint is asked; both are named by where their API begins. */
+  | { type: 'mirror'; url: string; next: string; reason: string }
   /** After each answer that tells. */
   | ({ type: 'rate-limit'; registry: string } & RateLimit)
   | { type: 'warning'; message: string }
 
 /** Options of {@link createRegistryClient}. */
-export interface RegistryClientOptions extends TransportOptions {
+export interface RegistryClientOptions extends TransportOptions, HostResolverOptions {
   /** Default: none, every registry is asked anonymously. */
   credentials?: CredentialProvider
   /** Hosts (`host` or `host:port`) to speak plain HTTP with; loopback hosts are tried with it anyway. */
   plainHttp?: string[]
   proxy?: ProxySettings
   retry?: RetryPolicy
+  /** How many blobs are downloaded at the same time. */
+  concurrency?: ConcurrencyLimits
+  /** In place of `hosts`, `registriesConf`, `hostsDirs` and `certsDirs`. */
+  resolver?: HostResolver
   /** Called synchronously; URLs are redacted. */
   onEvent?: (event: ClientEvent) => void
 }
@@ -99,9 +108,10 @@ export interface RegistryClient extends RegistryLists, RegistryWrites {
 
 /** Make a client; nothing is connected, and undici is not loaded, before its first call. */
 export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {
-  const transport = createTransport(options)
+  const resolver = options.resolver ?? createHostResolver(options)
+  const transport = createTransport(options, { tlsOf: resolver.tls })
   const limits = createRateLimits()
-  const exchange: Exchange = createExchange(transport, options, limits)
+  const exchange: Exchange = createExchange(transport, { ...options, resolver, limits })
   const hosts = { exchange, transport }
 
   function bytesOf(reference: Reference, descriptor: Descriptor, call: BlobOptions) {

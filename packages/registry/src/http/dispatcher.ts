@@ -1,38 +1,98 @@
 import * as tls from 'node:tls'
-import type { Dispatcher } from 'undici'
-import type { TransportOptions } from './transport.ts'
+import type { buildConnector, Dispatcher } from 'undici'
+import type { TlsSettings } from '../hosts/endpoint.ts'
+import { guardedConnect, type ResolveName } from './guarded-connect.ts'
+import type { HopGuard } from './hop-guard.ts'
 
-/** undici's connection pools: one for direct connections, one for each proxy. */
+/** What decides which connections a request may share. */
+export interface Route {
+  /** Undefined for a direct connection. */
+  proxy?: string | undefined
+  tls: TlsSettings
+  /** The host that led to this one; undefined if the caller named it. */
+  by?: string | undefined
+}
+
+/** Options of {@link createDispatchers}. */
+export interface DispatcherOptions {
+  /** Trusted besides Node's authorities and those of a route, also at a proxy. In PEM. */
+  ca: readonly string[]
+  connectMs: number
+  guard: HopGuard
+  resolveName?: ResolveName | undefined
+  /** Used for everything instead. */
+  given?: Dispatcher | undefined
+}
+
+/** undici's connection pools: one for each route. */
 export interface Dispatchers {
-  dispatcherFor(proxy: string | undefined): Dispatcher
+  dispatcherFor(route: Route): Dispatcher
   close(): Promise<void>
 }
 
 /** Load undici, which costs tens of milliseconds, and make the pools as they are needed. */
-export async function createDispatcher(options: TransportOptions): Promise<Dispatchers> {
-  const given = options.dispatcher
+export async function createDispatchers(options: DispatcherOptions): Promise<Dispatchers> {
+  const { given, ca, connectMs: timeout, guard, resolveName } = options
   if (given !== undefined) return { dispatcherFor: () => given, close: async () => {} }
-  const { Agent, ProxyAgent } = await import('undici')
-  const timeout = options.timeouts?.connectMs ?? 15_000
-  const trust =
-    options.ca === undefined ? {} : { ca: [...defaultAuthorities(), ...[options.ca].flat()] }
-  const pools = new Map<string | undefined, Dispatcher>()
+  const { Agent, ProxyAgent, buildConnector: makeConnector } = await import('undici')
+  const pools = new Map<string, Dispatcher>()
 
-  function openPool(proxy: string | undefined): Dispatcher {
-    if (proxy === undefined) return new Agent({ connect: { timeout, ...trust } })
-    const secure = { timeout, ...trust }
-    return new ProxyAgent({ uri: proxy, requestTls: secure, proxyTls: secure })
+  function openPool({ proxy, tls: settings, by }: Route): Dispatcher {
+    const secure = { timeout, ...connectOptions(settings, ca) }
+    if (proxy === undefined) {
+      return new Agent({
+        connect: guardedConnect(makeConnector, secure, { guard, by, resolveName }),
+      })
+    }
+    const { uri, token } = splitProxy(proxy)
+    const proxyTls = { timeout, ...connectOptions({}, ca) }
+    return new ProxyAgent({ uri, requestTls: secure, proxyTls, ...(token ? { token } : {}) })
   }
 
   return {
-    dispatcherFor(proxy) {
-      const pool = pools.get(proxy) ?? openPool(proxy)
-      pools.set(proxy, pool)
+    dispatcherFor(route) {
+      const key = JSON.stringify([route.proxy ?? '', route.by ?? '', route.tls])
+      const pool = pools.get(key) ?? openPool(route)
+      pools.set(key, pool)
       return pool
     },
     async close() {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
     },
+  }
+}
+
+/** The context is made once: it holds every authority, and would otherwise be made for each connection. */
+function connectOptions(
+  { ca = [], cert, key, insecure }: TlsSettings,
+  trusted: readonly string[],
+): buildConnector.BuildOptions {
+  const unchecked = insecure ? { rejectUnauthorized: false } : {}
+  const authorities = [...trusted, ...ca]
+  if (authorities.length === 0 && cert === undefined) return unchecked
+  const secureContext = tls.createSecureContext({
+    ...(authorities.length === 0 ? {} : { ca: [...defaultAuthorities(), ...authorities] }),
+    ...(cert === undefined ? {} : { cert, key }),
+  })
+  return { ...unchecked, secureContext }
+}
+
+/** undici takes a user without a password for nobody. */
+function splitProxy(proxy: string): { uri: string; token?: string } {
+  const url = new URL(proxy)
+  const { username, password } = url
+  url.username = ''
+  url.password = ''
+  if (username === '' && password === '') return { uri: url.href }
+  const pair = `${decode(username)}:${decode(password)}`
+  return { uri: url.href, token: `Basic ${Buffer.from(pair, 'utf8').toString('base64')}` }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text // a lone percent sign is one
   }
 }
 

@@ -22,8 +22,10 @@ interface Diagnosis {
 const NETWORK_HINT = 'check the network, and whether a proxy is needed (HTTPS_PROXY)'
 const RETRY_HINT = 'try again; what was downloaded is kept'
 const CERTIFICATE_HINT =
-  'if the registry has its own certificate authority, name the file of its certificate in ' +
-  'NODE_EXTRA_CA_CERTS, or pass it as `ca`'
+  'if the registry has its own certificate authority, put its certificate into certs.d/HOST/ca.crt, name its ' +
+  'file in NODE_EXTRA_CA_CERTS, or pass it as `ca`'
+const CLIENT_CERTIFICATE_HINT =
+  'put the certificate and its key into certs.d/HOST/client.cert and client.key, or pass them as `tls` of the host'
 const TIMEOUT: Omit<Diagnosis, 'why'> = {
   code: 'ERR_REGISTRY_TIMEOUT',
   hint: `try again, or ${NETWORK_HINT}`,
@@ -46,6 +48,9 @@ const NOT_HTTP: Diagnosis = {
   why: 'its answer is not HTTP',
   hint: 'check the port: something else than a registry may listen there',
 }
+
+const NO_CLIENT_CERTIFICATE = tls('it wants a client certificate', CLIENT_CERTIFICATE_HINT)
+const BAD_CLIENT_CERTIFICATE = tls('it refuses the client certificate', CLIENT_CERTIFICATE_HINT)
 
 const DIAGNOSES: Record<string, Diagnosis> = {
   ENOTFOUND: NO_SUCH_NAME,
@@ -82,6 +87,15 @@ const DIAGNOSES: Record<string, Diagnosis> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: tls('its certificate comes from an unknown authority'),
   UNABLE_TO_GET_ISSUER_CERT: tls('its certificate comes from an unknown authority'),
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: tls('its certificate comes from an unknown authority'),
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: NO_CLIENT_CERTIFICATE,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: BAD_CLIENT_CERTIFICATE,
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: BAD_CLIENT_CERTIFICATE,
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: BAD_CLIENT_CERTIFICATE,
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: BAD_CLIENT_CERTIFICATE,
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: tls(
+    'the client certificate and its key do not belong together',
+    CLIENT_CERTIFICATE_HINT,
+  ),
   CERT_HAS_EXPIRED: tls('its certificate has expired', 'check the date of this machine'),
   CERT_NOT_YET_VALID: tls('its certificate is not valid yet', 'check the date of this machine'),
   ERR_TLS_CERT_ALTNAME_INVALID: tls(
@@ -142,6 +156,9 @@ function isParserError(error: unknown): boolean {
 }
 
 function diagnoseFamily(code: string): Diagnosis | undefined {
+  if (code.startsWith('ERR_OSSL_')) {
+    return tls(`the certificates or the key given for it cannot be used (${code})`)
+  }
   if (/^(?:EPROTO|ERR_SSL_|ERR_TLS_|CERT_|UND_ERR_PRX_TLS)/.test(code)) {
     return tls(`the TLS handshake failed (${code})`)
   }

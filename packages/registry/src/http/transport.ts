@@ -1,12 +1,19 @@
+import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { throwIfAborted } from '../abort.ts'
 import { RegistryError } from '../errors.ts'
+import type { TlsSettings } from '../hosts/endpoint.ts'
 import { redactUrl } from '../redact.ts'
 import { traced } from '../tracing.ts'
-import { createDispatcher } from './dispatcher.ts'
+import type { AddressZone } from './address.ts'
+import { createDispatchers } from './dispatcher.ts'
+import { RefusedAddress, type ResolveName } from './guarded-connect.ts'
+import { refusedAddress, unsafeHopError } from './hop-error.ts'
+import { createHopGuard } from './hop-guard.ts'
 import { type PlainHttpRule, unsafeHop } from './host-rules.ts'
 import { networkError } from './network-error.ts'
+import type { Lead, NetworkPolicy } from './network-policy.ts'
 import { type ProxySettings, proxyFor } from './proxy.ts'
 
 /** The methods of the distribution protocol. */
@@ -30,6 +37,10 @@ export interface HttpRequest {
   headers?: Record<string, string>
   body?: RequestBody | undefined
   signal?: AbortSignal | undefined
+  /** Who led to this URL, if the caller did not name it: then it must be a place that they may lead to. */
+  led?: Lead | undefined
+  /** How TLS is spoken with this host. Default: as the host's own rules say. */
+  tls?: TlsSettings | undefined
 }
 
 /** The final answer, after redirects; its body must be read or cancelled. */
@@ -66,6 +77,18 @@ export interface TransportOptions {
   dispatcher?: Dispatcher
   /** Hosts (`host` or `host:port`) that may be spoken to without TLS. */
   plainHttp?: string[]
+  /** Where registries may lead the client. */
+  network?: NetworkPolicy
+  /** In place of `dns.lookup`. What it answers is checked like every address. */
+  resolveName?: ResolveName
+}
+
+/** What a transport is given by this package itself. */
+export interface TransportSeams {
+  /** How TLS is spoken with hosts that registries lead to. */
+  tlsOf?: (host: string) => Promise<TlsSettings>
+  /** For tests, which have nothing but loopback. */
+  zoneOf?: (address: string) => AddressZone
 }
 
 /** HTTP with redirects and typed errors, and nothing that is about registries. */
@@ -80,22 +103,61 @@ const MAX_REDIRECTS = 10
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
 /** Make a transport; undici is loaded with the first request. */
-export function createTransport(options: TransportOptions = {}): Transport {
-  const plainHttp = new Set(options.plainHttp ?? [])
-  const { userAgent = 'cromwell', timeouts = {} } = options
-  let opened: ReturnType<typeof createDispatcher> | undefined
+export function createTransport(
+  options: TransportOptions = {},
+  { tlsOf = async () => ({}), zoneOf }: TransportSeams = {},
+): Transport {
+  const { userAgent = 'cromwell', timeouts = {}, network = {}, dispatcher: given } = options
+  const rule: PlainHttpRule = {
+    plainHttp: new Set(options.plainHttp ?? []),
+    trustedHosts: new Set(network.trustedRealms ?? []),
+  }
+  const guard = createHopGuard(network, zoneOf)
+  let opened: ReturnType<typeof createDispatchers> | undefined
   let closed = false
 
-  async function send(request: HttpRequest): Promise<HttpResponse> {
-    const { method, url, signal } = request
+  function open() {
+    const { resolveName, ca = [] } = options
+    const connectMs = timeouts.connectMs ?? 15_000
+    opened ??= createDispatchers({ given, ca: [ca].flat(), connectMs, guard, resolveName })
+    return opened
+  }
+
+  /** Where nobody sees the address that is connected to, it can only be judged if it stands in the URL. */
+  function checkUnseen({ url, method, led }: HttpRequest & { led: Lead }): void {
+    const host = bareHost(url)
+    if (isIP(host) === 0) return
+    const { protocol } = url
+    const reason = guard.refusal({ host, port: portOf(url), protocol, by: bareHost(led.by) }, host)
+    if (reason !== undefined) throw unsafeHopError(led, { method, url }, reason)
+  }
+
+  async function routeOf(request: SentRequest) {
+    const { url, led, named } = request
+    const proxy = given ? undefined : proxyFor(url, options.proxy ?? {})
+    const tls = await tlsFor(request)
+    if (led === undefined || url.origin === named.origin) return { proxy, tls }
+    if (proxy !== undefined || given !== undefined) checkUnseen({ ...request, led })
+    return { proxy, tls, by: bareHost(led.by) }
+  }
+
+  /** A private authority usually signs for the token service and the storage, too. Nothing else goes along. */
+  async function tlsFor({ url, named, tls }: SentRequest): Promise<TlsSettings> {
+    if (tls !== undefined && url.host === named.host) return tls
+    const own = await tlsOf(url.host)
+    const ca = [...(own.ca ?? []), ...(tls?.ca ?? [])]
+    return ca.length === 0 ? own : { ...own, ca }
+  }
+
+  async function send(request: SentRequest): Promise<HttpResponse> {
+    const { method, url, signal, led } = request
     throwIfAborted(signal)
     if (closed) throw new RegistryError('ERR_REGISTRY_CLOSED', 'the registry client is closed')
-    opened ??= createDispatcher(options)
-    const proxy = options.dispatcher ? undefined : proxyFor(url, options.proxy ?? {})
-    const failed = { method, url, signal, proxied: proxy !== undefined }
+    const dispatchers = await open()
+    const route = await routeOf(request)
+    const failed = { method, url, signal, proxied: route.proxy !== undefined }
     try {
-      const dispatcher = (await opened).dispatcherFor(proxy)
-      const response = await dispatcher.request({
+      const response = await dispatchers.dispatcherFor(route).request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
@@ -116,25 +178,29 @@ export function createTransport(options: TransportOptions = {}): Transport {
       const pieces = typedErrors(response.body, failed)
       return { status: response.statusCode, headers: response.headers, url, body: pieces, cancel }
     } catch (error) {
+      if (error instanceof RefusedAddress) throw refusedAddress(led, { method, url }, error.reason)
       throw networkError(error, failed)
     }
   }
 
   async function follow(request: HttpRequest): Promise<HttpResponse> {
-    let current = request
+    const { led, url, method } = request
+    const reason = led && unsafeHop(led.by, url, rule)
+    if (led && reason) throw unsafeHopError(led, { method, url }, reason)
+    let current: SentRequest = { ...request, named: led?.by ?? url }
     for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
       const response = await send(current)
       const { status } = response
       const location = REDIRECTS.has(status) && response.headers['location']
       if (typeof location !== 'string') return response
       response.cancel()
-      current = redirected(current, request.url, { location, status, plainHttp })
+      current = redirected(current, url, { location, status, rule })
     }
-    throw unsafeRedirect(current, `more than ${MAX_REDIRECTS} redirects`)
+    throw unsafeRedirect(current, current.url, `more than ${MAX_REDIRECTS} redirects`)
   }
 
   return {
-    plainHttp,
+    ...rule,
     request(request) {
       const describe = () => ({ method: request.method, url: redactUrl(request.url.href) })
       return traced('request', describe, async (trace) => {
@@ -150,19 +216,45 @@ export function createTransport(options: TransportOptions = {}): Transport {
   }
 }
 
-function redirected(
-  request: HttpRequest,
-  origin: URL,
-  { location, status, plainHttp }: PlainHttpRule & { location: string; status: number },
-): HttpRequest {
-  if (!URL.canParse(location, request.url.href))
-    throw unsafeRedirect(request, 'the location is not a URL')
-  const url = new URL(location, request.url)
-  const reason = unrepeatable(request, status) ?? unsafeHop(request.url, url, { plainHttp })
-  if (reason !== undefined) throw unsafeRedirect({ ...request, url }, reason)
-  const { authorization, ...others } = request.headers ?? {}
-  const keep = authorization !== undefined && url.origin === origin.origin
-  return { ...request, url, headers: keep ? { ...others, authorization } : others }
+/** A request on its way through redirects. */
+interface SentRequest extends HttpRequest {
+  /** What the caller named, or who leads from there: only its origin is beyond doubt. */
+  named: URL
+}
+
+interface Redirect {
+  location: string
+  status: number
+  rule: PlainHttpRule
+}
+
+function redirected(request: SentRequest, first: URL, redirect: Redirect): SentRequest {
+  const { location, status, rule } = redirect
+  const { url: by } = request
+  if (!URL.canParse(location, by.href)) {
+    throw unsafeRedirect(request, by, 'the location is not a URL')
+  }
+  const url = new URL(location, by)
+  const reason = unrepeatable(request, status) ?? unsafeHop(by, url, rule)
+  if (reason !== undefined) throw unsafeRedirect(request, url, reason)
+  const headers = headersFor(request.headers ?? {}, url.origin === first.origin)
+  return { ...request, url, headers, led: { by, as: 'redirect' } }
+}
+
+/** What any server may see; all else, credentials and what is configured for a host, stays with its origin. */
+const HARMLESS_HEADERS = new Set(['accept', 'content-range', 'content-type', 'range'])
+
+function headersFor(headers: Record<string, string>, isOwn: boolean): Record<string, string> {
+  if (isOwn) return headers
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS_HEADERS.has(name)))
+}
+
+function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
+function portOf(url: URL): number {
+  return Number(url.port) || (url.protocol === 'https:' ? 443 : 80)
 }
 
 /** Only 307 and 308 mean the same request again; the others would make it a GET (RFC 9110, section 15.4). */
@@ -186,12 +278,8 @@ function bodyHeaders(body: RequestBody | undefined): Record<string, string> {
   return { 'content-length': String(size) }
 }
 
-function unsafeRedirect({ method, url }: HttpRequest, reason: string): RegistryError {
-  return new RegistryError(
-    'ERR_REGISTRY_UNSAFE_REDIRECT',
-    `a redirect to ${url.origin} is not followed: ${reason}`,
-    { method, url: url.href, host: url.host, hint: 'report it to who runs the registry' },
-  )
+function unsafeRedirect({ method, url: by }: HttpRequest, url: URL, reason: string): RegistryError {
+  return unsafeHopError({ by, as: 'redirect' }, { method, url }, reason)
 }
 
 async function* typedErrors(
