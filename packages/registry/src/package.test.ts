@@ -8,9 +8,9 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 describe('the package', () => {
-  it('depends on undici and nothing else', async () => {
+  it('depends on undici and a parser of TOML, and nothing else', async () => {
     const manifest = JSON.parse(await readFile(`${root}/package.json`, 'utf8'))
-    expect(Object.keys(manifest.dependencies)).toEqual(['undici'])
+    expect(Object.keys(manifest.dependencies)).toEqual(['smol-toml', 'undici'])
   })
 
   it.each(['', '/reference', '/platform', '/layout', '/testing'])(
