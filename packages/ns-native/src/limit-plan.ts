@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { join as joinPath } from 'node:path'
 import { scopeEntry } from './cgroup/container-scope.ts'
 import { currentFacts } from './cgroup/facts.ts'
+import { readCgroupStats } from './cgroup/group-files.ts'
 import { type Group, groupsAt, groupsInScope } from './cgroup/groups.ts'
 import { type Controller, findPlaces, type Place, placeIn } from './cgroup/place.ts'
 import { startScope } from './cgroup/systemd-scope.ts'
@@ -91,10 +93,21 @@ function choosePlace(spec: LaunchSpec, asked: readonly GroupLimit[]): Place | un
     return best
   }
   const place = placeIn(parent, needed, facts)
-  if (place !== undefined) return place
+  if (place !== undefined) return unused(place, parent, spec.cgroup?.name)
   throw new PolicyError(
     `cannot use the control group ${parent}: it must be a version 2 group that this user may write to`,
     { pointer: '/cgroup/parent', hint: NO_GROUP_HINT },
+    'ERR_NS_SPEC',
+  )
+}
+
+// A group of that name would be emptied: only what a dead launch left may be.
+function unused(place: Place, parent: string, name: string | undefined): Place {
+  if (name === undefined || !readCgroupStats(joinPath(parent, name)).populated) return place
+  const message = `there are processes in the control group ${parent}/${name}`
+  throw new PolicyError(
+    message,
+    { pointer: '/cgroup/name', hint: 'choose another name' },
     'ERR_NS_SPEC',
   )
 }

@@ -133,6 +133,7 @@ function readLinux(linux: JsonValue): LinuxConfig {
     ...optional(linux, 'seccomp', (from) => readObject(from).value as SeccompProfile),
     ...optional(linux, 'timeOffsets', readTimeOffsets),
     ...optional(linux, 'resources', readResources),
+    ...optional(linux, 'cgroupsPath', readString),
   }
 }
 

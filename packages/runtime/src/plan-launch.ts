@@ -8,6 +8,7 @@ import type {
   ProcessSpec,
   RootSpec,
 } from '@cromwell/ns-native'
+import { planCgroup } from './cgroups-path.ts'
 import { RuntimeError } from './errors.ts'
 import { planMounts } from './plan-mounts.ts'
 import { planAttributes } from './process-attributes.ts'
@@ -50,6 +51,7 @@ export function planLaunch(config: RuntimeConfig, context: LaunchContext): Launc
   const idMapping = planIdMapping(linux, namespaces, context.idMapping)
   refuseSharedPropagation(linux.rootfsPropagation)
   const limits = planLimits(linux.resources ?? {})
+  const cgroup = planCgroup(linux.cgroupsPath)
   return {
     namespaces,
     ...(Object.keys(joinNamespaces).length === 0 ? {} : { joinNamespaces }),
@@ -63,6 +65,7 @@ export function planLaunch(config: RuntimeConfig, context: LaunchContext): Launc
     readonlyPaths: linux.readonlyPaths ?? [],
     process: planProcess(config.process, context),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
+    ...(cgroup === undefined ? {} : { cgroup }),
     ...(context.monitor === undefined ? {} : { monitor: context.monitor }),
   }
 }

@@ -73,6 +73,8 @@ export interface LinuxConfig {
   /** Seconds and nanoseconds by clock: `monotonic`, `boottime`. */
   timeOffsets?: Record<string, { secs: number; nanosecs?: number }>
   resources?: ResourcesConfig
+  /** Absolute: below the mount point of version 2. One name: that of the group, wherever it is made. */
+  cgroupsPath?: string
 }
 
 /** How much the container may use, `linux.resources`; 0 and less is no limit. */

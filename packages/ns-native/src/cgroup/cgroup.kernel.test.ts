@@ -171,6 +171,23 @@ test('the kill of the group reaches who would have outlived the program', async 
   await eventually(() => !isAlive(pid))
 })
 
+test('a name of a group in which somebody lives is refused, and that of an empty one taken over', async (context) => {
+  const parent = ownGroup(context)
+  const taken = cgroup.open(parent).create(`taken-${process.pid}`)
+  onTestFinished(() => taken.remove())
+  const child = await launch(containerSpec(['sleep', '1000']), silent)
+  taken.add(child.pid)
+  const spec = withGroup(['true'], { cgroup: { parent, name: `taken-${process.pid}` } })
+  await expect(launch(spec, silent)).rejects.toMatchObject({
+    code: 'ERR_NS_SPEC',
+    pointer: '/cgroup/name',
+  })
+  expect(taken.pids()).toEqual([child.pid])
+  taken.kill()
+  await child.wait()
+  expect(await runSpec(spec)).toMatchObject({ exitCode: 0 })
+})
+
 test('a parent that is not this user’s is an error that says what to do', async () => {
   const spec = { ...containerSpec(['true']), cgroup: { parent: '/sys/fs/cgroup/nonexistent' } }
   await expect(launch(spec, silent)).rejects.toMatchObject({
