@@ -4,8 +4,10 @@
 //
 //   node dev/check-limits.mjs systemd     as a user with a systemd user manager, or as root
 //   systemd-run --user --scope -p Delegate=yes node dev/check-limits.mjs cgroup2
+//
+// The working directory must be on a block device and writable; limits on swap are tried where there is some.
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import * as ns from '../dist/index.js'
@@ -25,7 +27,7 @@ const idMapping = ns.idmap.select({ uid, gid, userName, ownMap, subuid: '', subg
 if (expected === 'cgroup2' && ns.cgroup.detect().by !== 'cgroup2') ns.cgroup.delegate()
 console.log(ns.cgroup.detect())
 
-function spec(script, limits, more = {}) {
+function spec(script, limits, more = {}, mounts = []) {
   const path = mkdtempSync(join(tmpdir(), 'limits-'))
   process.on('exit', () => rmSync(path, { recursive: true, force: true }))
   const bind = (source) => ({ type: 'bind', source, destination: source, readonly: true })
@@ -41,6 +43,7 @@ function spec(script, limits, more = {}) {
       ...(existsSync('/sys/fs/cgroup/cgroup.procs')
         ? [{ type: 'cgroup', destination: '/sys/fs/cgroup' }]
         : []),
+      ...mounts,
     ],
     maskedPaths: [],
     readonlyPaths: [],
@@ -60,8 +63,8 @@ function spec(script, limits, more = {}) {
   }
 }
 
-async function start(script, limits, more) {
-  const child = await ns.launch(spec(script, limits, more), {
+async function start(script, limits, more, mounts) {
+  const child = await ns.launch(spec(script, limits, more, mounts), {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let stdout = ''
@@ -97,6 +100,40 @@ const checks = {
     const result = await run('head -c 100000000 /dev/zero >/tmp/x', { memoryBytes: 30 * MEGABYTE })
     assert.equal(result.reason, 'memory')
     return result.usage.peakMemoryBytes
+  },
+  async 'swap is used as far as it may be, and no further'() {
+    if (expected === 'none') return 'not without a cgroup'
+    if (readFileSync('/proc/swaps', 'utf8').trim().split('\n').length < 2) return 'there is no swap'
+    const write = 'head -c 60000000 /dev/zero >/tmp/x && echo written'
+    const memoryBytes = 30 * MEGABYTE
+    const roomy = await run(write, { memoryBytes, memorySwapBytes: 130 * MEGABYTE })
+    assert.equal(roomy.stdout, 'written\n')
+    const tight = await run(write, { memoryBytes, memorySwapBytes: 40 * MEGABYTE })
+    assert.equal(tight.reason, 'memory')
+    const none = await run(write, { memoryBytes })
+    assert.equal(none.reason, 'memory')
+    return [roomy, tight, none].map(({ usage }) => usage.peakMemoryBytes)
+  },
+  async 'transfer to a disk is limited'() {
+    if (!ns.cgroup.detect().controllers.includes('io')) return 'no io controller is handed down'
+    const data = mkdtempSync(join(process.cwd(), 'transfer-'))
+    process.on('exit', () => rmSync(data, { recursive: true, force: true }))
+    const { dev } = statSync(data)
+    const device = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`
+    const write =
+      'dd if=/dev/zero of=/data/x bs=1M count=8 oflag=direct 2>/dev/null && echo written'
+    const timed = async (limits) => {
+      const { child, stdout } = await start(write, limits, {}, [
+        { type: 'bind', source: data, destination: '/data' },
+      ])
+      const result = await child.wait()
+      assert.equal(stdout(), 'written\n')
+      return { ms: result.usage.wallMs, io: result.limits.io }
+    }
+    const free = await timed({})
+    const held = await timed({ io: [{ device, writeBytes: 2 * MEGABYTE }] })
+    assert.ok(held.ms >= 3000, `8 MB at 2 MB a second took ${held.ms} ms`)
+    return { device, free: free.ms, held }
   },
   async 'a fork bomb is held'() {
     const script = 'bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 2; exit 5'
