@@ -1,65 +1,62 @@
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs'
-import { join } from 'node:path'
+import { currentFacts } from './cgroup/facts.ts'
+import { type Controller, findPlaces, type Place, type PlaceFacts } from './cgroup/place.ts'
 import type { Facility } from './facility.ts'
 
-const CGROUP2_SUPER_MAGIC = 0x63677270
+const CONTROLLERS: readonly Controller[] = ['memory', 'cpu', 'pids', 'io']
 
-/** Which cgroup hierarchy the host has, and whether this process may make groups in its own; only looks. */
-export function cgroupFacility(mountPoint = '/sys/fs/cgroup'): Facility {
+/**
+ * Who holds limits here, and which; only looks. Every launch with limits asks the same question, so
+ * what this says is what such a launch gets.
+ */
+export function cgroupFacility(facts: PlaceFacts = currentFacts()): Facility {
   const name = 'cgroup'
-  if (!existsSync(mountPoint)) {
-    return { name, ok: false, detail: 'none', why: `there is no ${mountPoint}` }
+  const version = versionOf(facts)
+  const [place] = findPlaces(CONTROLLERS, facts)
+  if (place === undefined || place.controllers.size === 0) {
+    return { name, ok: false, detail: version, why: WITHOUT, ...remedy(facts) }
   }
-  if (!isCgroup2(mountPoint)) {
-    const hybrid = isCgroup2(join(mountPoint, 'unified'))
-    return {
-      name,
-      ok: false,
-      detail: hybrid ? 'hybrid' : 'v1',
-      why: 'only cgroup v2 can be handed to a plain user',
-      fix: 'boot with systemd.unified_cgroup_hierarchy=1',
-    }
-  }
-  const group = join(mountPoint, ownGroup(readFileSync('/proc/self/cgroup', 'utf8')))
-  try {
-    const controllers = readFileSync(join(group, 'cgroup.controllers'), 'utf8').trim()
-    const detail = controllers === '' ? 'v2, no controllers' : `v2, ${controllers}`
-    if (isWritable(group) && isWritable(join(group, 'cgroup.procs'))) {
-      return { name, ok: true, detail }
-    }
-    return {
-      name,
-      ok: false,
-      detail,
-      why: `${group} was not delegated to this user`,
-      fix: DELEGATE,
-    }
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    return { name, ok: false, detail: 'v2', why: `cannot look at ${group}: ${why}` }
+  const held = CONTROLLERS.filter((controller) => place.controllers.has(controller))
+  const missing = CONTROLLERS.filter((controller) => !place.controllers.has(controller))
+  return {
+    name,
+    ok: true,
+    detail: `${version}, ${held.join(' ')}${SOURCES[place.kind]}`,
+    ...(missing.length === 0 ? {} : { why: lacking(missing), ...handedDown(place, facts) }),
   }
 }
 
-const DELEGATE = 'as the user itself: systemd-run --user --scope -p Delegate=yes COMMAND'
+const SOURCES = { cgroup2: '', systemd: ', from systemd', cgroup1: '' } as const
 
-/** The path after `0::`, which is the cgroup v2 line of /proc/self/cgroup. */
-function ownGroup(text: string): string {
-  return /^0::(.*)$/m.exec(text)?.[1] ?? '/'
+const WITHOUT =
+  'there is no control group that this process may make others in: limits on memory and processes ' +
+  'are watched by the monitor instead, those on processors are whole ones, and there are none on io'
+
+function versionOf({ layout: { v1, v2 } }: PlaceFacts): string {
+  if (v2 === undefined) return v1.size === 0 ? 'none' : 'v1'
+  return v1.size === 0 ? 'v2' : 'hybrid'
 }
 
-function isCgroup2(path: string): boolean {
-  try {
-    return statfsSync(path).type === CGROUP2_SUPER_MAGIC
-  } catch {
-    return false
+function remedy({ layout: { v1 }, systemd }: PlaceFacts): { fix: string } | undefined {
+  if (!systemd) return undefined
+  return {
+    fix:
+      v1.size > 0
+        ? 'boot with systemd.unified_cgroup_hierarchy=1'
+        : 'give the user a systemd of its own: loginctl enable-linger USER, or log in by PAM; or start ' +
+          'this as a service with Delegate=yes',
   }
 }
 
-function isWritable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK)
-    return true
-  } catch {
-    return false
+function lacking(missing: readonly Controller[]): string {
+  return `nothing here can limit ${missing.join(', ')}: no such controller is handed down to this user`
+}
+
+// what systemd hands down to its users is said in one place
+function handedDown({ kind }: Place, { systemd }: PlaceFacts): { fix: string } | undefined {
+  if (kind !== 'systemd' || !systemd || process.geteuid?.() === 0) return undefined
+  return {
+    fix:
+      'systemctl edit user@.service, with the lines [Service] and Delegate=cpu cpuset io memory pids; ' +
+      'then log in again',
   }
 }

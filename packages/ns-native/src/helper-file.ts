@@ -1,8 +1,6 @@
-import { openSync, readFileSync, statSync } from 'node:fs'
+import { openSync } from 'node:fs'
+import { appArmor, FIXED_HELPER, fixedHelper } from './app-armor.ts'
 import { type Binding, findHelper } from './binding.ts'
-
-/** Where `install -D` puts the helper for AppArmor, which allows user namespaces by path. */
-export const FIXED_HELPER = '/usr/libexec/cromwell/init'
 
 /** A program to execute, and what to execute when that may not be. */
 export interface HelperProgram {
@@ -13,8 +11,8 @@ export interface HelperProgram {
 /**
  * What the helper is executed from, so that nothing contained can change it (CVE-2019-5736):
  *
- * 1. Where AppArmor restricts user namespaces: {@link FIXED_HELPER}, if only root can write it and
- *    it is the same as ours.
+ * 1. Where AppArmor restricts user namespaces, or confines this process: {@link FIXED_HELPER}, if
+ *    only root can write it and it is the same as ours.
  * 2. A sealed copy in memory, which nobody can change, and for which noexec or lost mode bits where
  *    the package lies do not matter. Takes the addon; not where AppArmor would not recognise it.
  * 3. The package's own file, by a descriptor that is opened once: whatever is put in its place later
@@ -31,9 +29,11 @@ const chosen: { child?: HelperProgram; addon?: HelperProgram } = {}
 
 function choose(binding: Binding | undefined): HelperProgram {
   const packaged = findHelper()
-  if (appArmorGoesByPath()) {
-    return { path: pinned(isTrusted(FIXED_HELPER, packaged) ? FIXED_HELPER : packaged) }
+  const { restricts, confinedBy } = appArmor()
+  if ((restricts || confinedBy !== undefined) && fixedHelper(packaged) === 'ready') {
+    return { path: pinned(FIXED_HELPER), otherwise: pinned(packaged) }
   }
+  if (restricts) return { path: pinned(packaged) } // for which there may be a profile
   const sealed = binding?.seal(Buffer.from(`${packaged}\0`)) ?? -1
   if (sealed < 0) return { path: pinned(packaged) } // vm.memfd_noexec
   return { path: `/proc/self/fd/${sealed}`, otherwise: pinned(packaged) }
@@ -46,20 +46,4 @@ function pinned(path: string): string {
   const fd = descriptors.get(path) ?? openSync(path, 'r')
   descriptors.set(path, fd)
   return `/proc/${process.pid}/fd/${fd}`
-}
-
-/** Whether a file is the same as ours, and nobody but root can change that. */
-export function isTrusted(path: string, packaged: string): boolean {
-  const status = statSync(path, { throwIfNoEntry: false })
-  const safe = status?.isFile() && status.uid === 0 && (status.mode & 0o022) === 0
-  return safe === true && readFileSync(path).equals(readFileSync(packaged))
-}
-
-function appArmorGoesByPath(): boolean {
-  try {
-    const sysctl = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns'
-    return readFileSync(sysctl, 'latin1').trim() === '1'
-  } catch {
-    return false // no AppArmor
-  }
 }

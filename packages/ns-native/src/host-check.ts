@@ -1,5 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { type AppArmor, appArmor } from './app-armor.ts'
+import { appArmorRemedy } from './app-armor-remedy.ts'
 import { cgroupFacility } from './cgroup-facility.ts'
 import { NamespaceError } from './errors.ts'
 import type { Facility } from './facility.ts'
@@ -14,8 +16,8 @@ export interface HostCheckOptions {
   idMapping: SelectedIdMapping
   /** An existing directory where containers are to live: overlay is tried in it. */
   directory: string
-  /** The user namespace restriction of Ubuntu's AppArmor; for tests. */
-  appArmorSwitch?: string
+  /** What AppArmor does here; for tests. */
+  appArmor?: AppArmor
 }
 
 /**
@@ -56,7 +58,7 @@ export async function checkHost(options: HostCheckOptions): Promise<Facility[]> 
     }),
   ])
   const canUse = attempts.some(({ name, ok }) => name === 'user-namespaces' && ok)
-  return [...attempts, appArmorFacility(canUse, options.appArmorSwitch), cgroupFacility()]
+  return [...attempts, appArmorFacility(canUse, options.appArmor), cgroupFacility()]
 }
 
 // The last step, becoming a program that does not exist, fails: all that comes before it worked.
@@ -127,20 +129,31 @@ async function checkOverlay(directory: string, idMapping: IdMappingPlan): Promis
   }
 }
 
-function appArmorFacility(
-  userNamespacesWork: boolean,
-  path = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns',
-): Facility {
-  const restricted = existsSync(path) && readFileSync(path, 'utf8').trim() === '1'
-  if (!restricted)
-    return { name: 'apparmor', ok: true, detail: 'does not restrict user namespaces' }
-  if (userNamespacesWork)
-    return { name: 'apparmor', ok: true, detail: 'a profile allows the helper' }
+/** What AppArmor has to do with what came of the attempt. */
+export function appArmorFacility(userNamespacesWork: boolean, found = appArmor()): Facility {
+  const name = 'apparmor'
+  const { restricts, confinedBy } = found
+  if (confinedBy === undefined && !restricts) {
+    return { name, ok: true, detail: 'does not restrict user namespaces' }
+  }
+  if (userNamespacesWork) {
+    const detail =
+      confinedBy !== undefined
+        ? `this process is confined by ${confinedBy}, and user namespaces work`
+        : process.geteuid?.() === 0
+          ? 'restricts user namespaces, but not those of root'
+          : 'restricts user namespaces, and a profile allows those of the helper'
+    return { name, ok: true, detail }
+  }
+  const fix = appArmorRemedy(found)
   return {
-    name: 'apparmor',
+    name,
     ok: false,
-    why: `${path} is 1: a program needs an AppArmor profile to use a user namespace`,
-    fix: 'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or give the helper a profile with "userns,"',
+    why:
+      confinedBy !== undefined
+        ? `this process is confined by the profile ${confinedBy}`
+        : 'it lets only programs that have a profile for it use a user namespace',
+    ...(fix === undefined ? {} : { fix }),
   }
 }
 

@@ -1,3 +1,4 @@
+export { type AppArmor, appArmor, FIXED_HELPER } from './app-armor.ts'
 export { type AttachTarget, attach, readExitFile } from './attach.ts'
 export { Cgroup, type CgroupSupport, cgroup } from './cgroup/cgroup.ts'
 export type { Controller } from './cgroup/place.ts'
@@ -141,6 +142,7 @@ export type {
 } from './seccomp/profile.ts'
 export type { SyscallAnswer, SyscallHandler, SyscallRequest } from './seccomp/syscall-handler.ts'
 export { isSensitiveSocket, sensitiveSocketsBelow } from './sensitive-sockets.ts'
+export { type SetupScriptOptions, setupScript } from './setup-script.ts'
 export { AbortError } from './spawn/abort-error.ts'
 export type { EffectiveMount, EffectivePolicy } from './spawn/effective-policy.ts'
 export type { RunResult } from './spawn/run-result.ts'

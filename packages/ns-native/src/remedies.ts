@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { findHelper } from './binding.ts'
-import { FIXED_HELPER } from './helper-file.ts'
+import { appArmorRemedy } from './app-armor-remedy.ts'
 import { TUN_HINT } from './network/uplink.ts'
 import { PRIVILEGE_REMEDIES } from './privilege-remedies.ts'
 import type { Step } from './steps.ts'
@@ -117,26 +116,18 @@ const REMEDIES: Partial<Record<Step, (failure: Failure) => string | undefined>> 
 }
 
 function noUserNamespace({ errno }: { errno: number }): string | undefined {
-  const helper = helperOr('/path/to/cromwell-init')
-  if (sysctl('kernel/apparmor_restrict_unprivileged_userns') === '1' && errno !== ENOSPC) {
-    return (
-      'AppArmor restricts user namespaces here: put the helper where only root can write it ' +
-      `(install -D -m 755 ${helper} ${FIXED_HELPER}) and allow it by a profile in ` +
-      `/etc/apparmor.d/cromwell-init: abi <abi/4.0>, profile cromwell-init ${FIXED_HELPER} ` +
-      'flags=(unconfined) { userns, } and load it with apparmor_parser -r, or set the sysctl ' +
-      'kernel.apparmor_restrict_unprivileged_userns to 0'
-    )
-  }
-  if (sysctl('kernel/unprivileged_userns_clone') === '0') {
-    return 'unprivileged user namespaces are turned off: sysctl -w kernel.unprivileged_userns_clone=1'
+  if (sysctl('kernel/unprivileged_userns_clone') === '0' && process.geteuid?.() !== 0) {
+    return 'unprivileged user namespaces are turned off: as root, sysctl -w kernel.unprivileged_userns_clone=1'
   }
   if (sysctl('user/max_user_namespaces') === '0') {
-    return 'user namespaces are turned off: sysctl -w user.max_user_namespaces=15000'
+    return 'user namespaces are turned off: as root, sysctl -w user.max_user_namespaces=15000'
   }
   if (errno === ENOSPC) {
     return 'a limit on namespaces is reached: see the sysctls user.max_*_namespaces'
   }
   if (errno !== EPERM && errno !== EACCES) return undefined
+  const byAppArmor = appArmorRemedy()
+  if (byAppArmor !== undefined) return byAppArmor
   return insideContainer()
     ? 'this seems to be a container itself whose sandbox forbids namespaces: start the outer one ' +
         'with a seccomp profile that allows clone and mount (docker: --security-opt seccomp=unconfined)'
@@ -235,12 +226,4 @@ function sysctl(name: string): string | undefined {
 
 function insideContainer(): boolean {
   return existsSync('/.dockerenv') || existsSync('/run/.containerenv')
-}
-
-function helperOr(fallback: string): string {
-  try {
-    return findHelper()
-  } catch {
-    return fallback
-  }
 }

@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { canCreateUserNamespace, requires } from '@cromwell/test-support'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { ALLOW_ALL, containerSpec, runScript, runSpec } from './container.test.fixture.ts'
 import { CAPABILITIES } from './defaults.ts'
 import type { ProcessSpec } from './launch-spec.ts'
@@ -163,6 +164,32 @@ test('a label of a security module that is not active is an error', async () => 
       missing: [missing],
     })
   }
+})
+
+test('a program runs under its AppArmor profile, which no_new_privs does not keep it from', async (context) => {
+  const name = `cromwell-test-${process.pid}`
+  const profile = `profile ${name} flags=(attach_disconnected) { file, signal, deny /kept r, }`
+  const parse = (option: string) => spawnSync('apparmor_parser', [option], { input: profile })
+  const loaded = parse('--replace').status === 0
+  requires(context, 'apparmor', loaded, 'no AppArmor, or no right to load a profile')
+  onTestFinished(() => void parse('--remove'))
+  const script = 'cat /kept; cat /proc/self/attr/apparmor/current'
+  const mounts = [{ type: 'file', destination: '/kept', content: 'secret' }] as const
+  for (const noNewPrivileges of [true, false]) {
+    const result = await runScript(script, {
+      mounts,
+      process: { apparmorProfile: name, noNewPrivileges },
+    })
+    expect(result).toMatchObject({
+      stdout: `${name} (enforce)\n`,
+      stderr: expect.stringMatching(/\/kept.*Permission denied/),
+    })
+  }
+  await expect(run('true', { apparmorProfile: `${name}-not-loaded` })).rejects.toMatchObject({
+    code: 'ERR_NS_SETUP',
+    step: 'lsm.label',
+    hint: expect.stringContaining('apparmor_parser'),
+  })
 })
 
 // CAP_SYS_RESOURCE, which root in a container of others lacks.

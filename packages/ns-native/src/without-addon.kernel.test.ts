@@ -1,14 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-} from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { join as joinPath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
@@ -24,7 +16,6 @@ import {
   runSpec,
   temporaryDirectory,
 } from './container.test.fixture.ts'
-import { isTrusted } from './helper-file.ts'
 import { join } from './join.ts'
 import { launch } from './launch.ts'
 
@@ -219,17 +210,4 @@ test('with vm.memfd_noexec the helper runs from its file', async (context) => {
     { cwd: packageDirectory, encoding: 'utf8' },
   )
   expect(stdout).toContain(findHelper())
-})
-
-test('for AppArmor only a file is used that is the same and root’s alone', () => {
-  const packaged = findHelper()
-  const path = joinPath(temporaryDirectory(), 'init')
-  expect(isTrusted(path, packaged)).toBe(false)
-  copyFileSync(packaged, path)
-  expect(isTrusted(path, packaged)).toBe(process.getuid?.() === 0)
-  expect(isTrusted('/bin/true', packaged)).toBe(false)
-  expect(isTrusted('/tmp', packaged)).toBe(false)
-  spawnSync('chmod', ['g+w', path])
-  expect(isTrusted(path, packaged)).toBe(false)
-  expect(readFileSync(path).equals(readFileSync(packaged))).toBe(true)
 })
