@@ -12,12 +12,16 @@ export interface Environment {
   debug: boolean
   /** `NO_COLOR` is unset and the terminal is not a dumb one: colours may be used on a terminal. */
   color: boolean
+  /** The caller is root. */
+  isRoot: boolean
+  /** The words that start this program again. */
+  self: readonly string[]
 }
 
 /** Read the surroundings from a process's variables; `homedir` is asked only when HOME is unset. */
 export function readEnvironment(
   variables: Readonly<Record<string, string | undefined>>,
-  system: { homedir(): string; cwd(): string },
+  system: { homedir(): string; cwd(): string; uid?: number | undefined; self?: readonly string[] },
 ): Environment {
   const currentDirectory = directoryOf(system)
   const home = variables['HOME'] || system.homedir()
@@ -27,6 +31,8 @@ export function readEnvironment(
     currentDirectory,
     debug: isSet(variables['CROMWELL_DEBUG']),
     color: !isSet(variables['NO_COLOR']) && variables['TERM'] !== 'dumb',
+    isRoot: system.uid === 0,
+    self: system.self ?? ['cromwell'],
   }
 }
 

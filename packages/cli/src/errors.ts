@@ -4,6 +4,8 @@ export const CLI_ERROR_CODES = [
   'ERR_CLI_USAGE',
   /** `-i -t` was asked for, but stdin is not a terminal. */
   'ERR_CLI_NOT_A_TERMINAL',
+  /** Containers cannot be made on this machine as it is, or setting it up failed; the hint says what to do. */
+  'ERR_CLI_SETUP',
 ] as const
 
 /** One of {@link CLI_ERROR_CODES}. */

@@ -11,7 +11,12 @@ declare const CROMWELL_VERSION: string
 
 const out = new Output(1)
 const err = new Output(2)
-const environment = readEnvironment(process.env, { homedir, cwd: () => process.cwd() })
+const environment = readEnvironment(process.env, {
+  homedir,
+  cwd: () => process.cwd(),
+  uid: process.geteuid?.(),
+  self: [process.execPath, ...process.argv.slice(1, 2)],
+})
 
 process.on('uncaughtException', fail)
 runProgram(process.argv.slice(2), { out, err, environment }, CROMWELL_VERSION).then(

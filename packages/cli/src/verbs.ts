@@ -39,4 +39,9 @@ export const VERBS: readonly Verb[] = [
     description: 'Remove containers',
     load: async () => (await import('./commands/rm.ts')).RmCommand,
   },
+  {
+    name: 'setup',
+    description: 'Prepare this machine where AppArmor restricts user namespaces',
+    load: async () => (await import('./commands/setup.ts')).SetupCommand,
+  },
 ]
