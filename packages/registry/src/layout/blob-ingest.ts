@@ -1,9 +1,10 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Expectation, Verifier } from '../image/digest.ts'
+import { hasSize } from './blob-files.ts'
 import { makePrivateDirectories, renameDurably } from './durable-file.ts'
-import { isMissing, layoutError } from './layout-error.ts'
+import { layoutError } from './layout-error.ts'
 import { acquireLock, type Lock } from './lock.ts'
 
 /** Where a blob grows, and where it goes once it is proven. */
@@ -150,16 +151,5 @@ async function lockPartial(paths: IngestPaths, signal?: AbortSignal): Promise<Lo
     return await acquireLock(`${paths.partial}.lock`, { signal })
   } catch (error) {
     throw layoutError('lock', paths.partial, error)
-  }
-}
-
-/** Whether a regular file of exactly this size is there. */
-export async function hasSize(path: string, size: number): Promise<boolean> {
-  try {
-    const found = await stat(path)
-    return found.isFile() && found.size === size
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw layoutError('read', path, error)
   }
 }

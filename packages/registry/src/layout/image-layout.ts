@@ -1,26 +1,32 @@
-import { readFileSync } from 'node:fs'
-import { readdir, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { isRegistryError } from '../errors.ts'
 import type { Descriptor } from '../image/descriptor.ts'
-import { type Expectation, parseDigest, verifyBytes } from '../image/digest.ts'
-import { hostPlatform } from '../image/host-platform.ts'
-import { checkDocumentSize } from '../image/json-document.ts'
-import { type ImageManifest, parseManifest } from '../image/manifest.ts'
-import { matchesPlatform, type Platform, selectPlatform } from '../image/platform.ts'
-import { canonicalName, familiarName, type Reference, repositoryName } from '../image/reference.ts'
-import { BlobIngest, hasSize } from './blob-ingest.ts'
-import { makePrivateDirectories, TEMPORARY_SUFFIX, writeDurably } from './durable-file.ts'
-import { damagedLayout, isMissing, layoutError } from './layout-error.ts'
+import type { Expectation } from '../image/digest.ts'
+import type { Platform } from '../image/platform.ts'
+import { familiarName, type Reference } from '../image/reference.ts'
+import type { ContentLease } from '../store/content-store.ts'
+import { blobPath, hasSize, ingestPaths, readBlob, writeBlob } from './blob-files.ts'
+import { BlobIngest } from './blob-ingest.ts'
+import {
+  collectGarbage,
+  type GarbageOptions,
+  type GarbageReport,
+  type RemovedName,
+  removeName,
+} from './collect-garbage.ts'
+import { findImage } from './find-image.ts'
+import { damagedLayout } from './layout-error.ts'
 import {
   ANNOTATIONS,
+  changeEntries,
   entryReference,
+  isNamed,
   namedEntry,
   namelessDescriptor,
   readIndexEntries,
-  replaceEntry,
 } from './layout-index.ts'
-import { assembleImage, platformOf, type StoredImage } from './stored-image.ts'
+import { openLease } from './lease.ts'
+import type { StoredImage } from './stored-image.ts'
+import { sweepLayout } from './sweep.ts'
+import { type VerifyOptions, type VerifyReport, verifyLayout } from './verify-layout.ts'
 
 export type { StoredImage }
 
@@ -61,10 +67,30 @@ export interface ImageLayout {
   write(expected: Expectation, bytes: Uint8Array): Promise<void>
   /** Begin, or go on with, storing a blob that comes piece by piece; undefined if it is there already. */
   ingest(expected: Expectation, signal?: AbortSignal): Promise<BlobIngest | undefined>
-  /** Let a name stand for an image manifest whose blobs are all there. */
+  /** Let a name stand for a manifest or index that is there, after all that belongs to it. */
   tag(reference: Reference, manifest: Descriptor, options?: TagOptions): Promise<void>
   /** Remove a name, not its blobs. Returns whether it was there. */
-  untag(reference: Reference, options?: { signal?: AbortSignal }): Promise<boolean>
+  untag(reference: Reference, options?: { signal?: AbortSignal | undefined }): Promise<boolean>
+  /** Remove a name, and every blob that only it led to. Undefined if there is no such name. */
+  remove(
+    reference: Reference,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<RemovedName | undefined>
+  /** Hold blobs that are to be named later; no collection removes them, in whatever process it runs. */
+  lease(options?: { signal?: AbortSignal | undefined }): Promise<ContentLease>
+  /**
+   * Remove all blobs that no name and no lease leads to.
+   *
+   * What index.json names is followed through indexes, manifests and subjects; an entry without a name
+   * that is about another manifest goes with it. Safe beside readers and writers of this package at any
+   * moment, and beside writers of other programs by `graceMs`.
+   */
+  gc(options?: GarbageOptions): Promise<GarbageReport>
+  /**
+   * Read every blob and follow every reference. What is wrong is reported, not thrown; to repair it,
+   * remove the file that the report names and pull again.
+   */
+  verify(options?: VerifyOptions): Promise<VerifyReport>
   /** Remove what crashed writers left: temporary files after an hour, partial blobs after a week. */
   sweep(): Promise<void>
 }
@@ -75,10 +101,6 @@ export interface TagOptions {
   resolvedDigest?: string
   signal?: AbortSignal | undefined
 }
-
-const HOUR_MS = 3_600_000
-const PARTIAL_LIFE_MS = 7 * 24 * HOUR_MS
-const MAX_INDEX_DEPTH = 3
 
 /** Open an OCI image layout; the directory is made by the first write. Loads no HTTP client. */
 export function openImageLayout(directory: string): ImageLayout {
@@ -93,68 +115,13 @@ export function openImageLayout(directory: string): ImageLayout {
     ingest: (expected, signal) =>
       BlobIngest.open(ingestPaths(directory, expected), expected, signal),
     tag: (reference, manifest, options) => tagImage(directory, reference, manifest, options),
-    untag: (reference, { signal } = {}) =>
-      replaceEntry(directory, reference, undefined, { signal }),
+    untag: (reference, { signal } = {}) => untagImage(directory, reference, signal),
+    remove: (reference, options) => removeName(directory, reference, options),
+    lease: ({ signal } = {}) => openLease(directory, signal),
+    gc: (options) => collectGarbage(directory, options),
+    verify: (options) => verifyLayout(directory, options),
     sweep: () => sweepLayout(directory),
   }
-}
-
-function findImage(
-  directory: string,
-  reference: Reference,
-  platform: Platform | undefined,
-): StoredImage | undefined {
-  const entry = findEntry(directory, reference)
-  if (entry === undefined) return undefined
-  const resolvedDigest = entry.annotations?.[ANNOTATIONS.resolvedDigest] ?? entry.digest
-  const found = readImageManifest(directory, namelessDescriptor(entry), platform ?? hostPlatform())
-  const configBytes = found && readBlob(directory, found.manifest.config)
-  if (found === undefined || configBytes === undefined) return undefined
-  const image = assembleImage({ reference, ...found, configBytes, resolvedDigest })
-  return platform === undefined || matchesPlatform(platform, platformOf(image)) ? image : undefined
-}
-
-/** The entry of exactly this name; for a digest, any entry of the repository that has it. */
-function findEntry(directory: string, reference: Reference): Descriptor | undefined {
-  const entries = readIndexEntries(directory)
-  const wanted = canonicalName(reference)
-  const named = entries.findLast((entry) => {
-    const name = entryReference(entry)
-    return name !== undefined && canonicalName(name) === wanted
-  })
-  if (named !== undefined || reference.digest === undefined) return named
-  return entries.findLast((entry) => {
-    const name = entryReference(entry)
-    if (name === undefined || repositoryName(name) !== repositoryName(reference)) return false
-    const digests = [entry.digest, entry.annotations?.[ANNOTATIONS.resolvedDigest]]
-    return digests.includes(reference.digest)
-  })
-}
-
-/** Other tools store an index under a name too; then the platform decides here. */
-function readImageManifest(
-  directory: string,
-  entry: Descriptor,
-  platform: Platform,
-): { descriptor: Descriptor; manifest: ImageManifest } | undefined {
-  let descriptor = entry
-  for (let depth = 0; depth < MAX_INDEX_DEPTH; depth++) {
-    const bytes = readBlob(directory, descriptor)
-    if (bytes === undefined) return undefined
-    const document = parseManifest(
-      bytes,
-      descriptor.mediaType,
-      blobPath(directory, descriptor.digest),
-    )
-    if (document.kind === 'manifest') return { descriptor, manifest: document }
-    try {
-      descriptor = selectPlatform(document, platform)
-    } catch (error) {
-      if (isRegistryError(error, 'ERR_REGISTRY_NO_PLATFORM')) return undefined
-      throw error
-    }
-  }
-  return undefined
 }
 
 function listEntries(directory: string): StoredImageEntry[] {
@@ -167,51 +134,6 @@ function listEntries(directory: string): StoredImageEntry[] {
   })
 }
 
-function blobPath(directory: string, digest: string): string {
-  const { algorithm, hex } = parseDigest(digest)
-  return join(directory, 'blobs', algorithm, hex)
-}
-
-function readBlob(directory: string, expected: Expectation): Uint8Array | undefined {
-  const path = blobPath(directory, expected.digest)
-  checkDocumentSize(expected.size, path)
-  try {
-    const bytes = readFileSync(path)
-    verifyBytes(bytes, expected)
-    return bytes
-  } catch (error) {
-    const damaged =
-      isRegistryError(error, 'ERR_REGISTRY_DIGEST_MISMATCH') ||
-      isRegistryError(error, 'ERR_REGISTRY_SIZE_MISMATCH')
-    if (isMissing(error) || damaged) return undefined
-    throw layoutError('read', path, error)
-  }
-}
-
-async function writeBlob(
-  directory: string,
-  expected: Expectation,
-  bytes: Uint8Array,
-): Promise<void> {
-  verifyBytes(bytes, expected)
-  const path = blobPath(directory, expected.digest)
-  try {
-    await makePrivateDirectories(directory, 'partial', 'blobs')
-    await makePrivateDirectories(dirname(path))
-    await writeDurably(path, bytes, join(directory, 'partial'))
-  } catch (error) {
-    throw layoutError('write', path, error)
-  }
-}
-
-function ingestPaths(directory: string, { digest }: Expectation) {
-  const { algorithm, hex } = parseDigest(digest)
-  return {
-    partial: join(directory, 'partial', `${algorithm}-${hex}`),
-    final: blobPath(directory, digest),
-  }
-}
-
 async function tagImage(
   directory: string,
   reference: Reference,
@@ -219,37 +141,27 @@ async function tagImage(
   options: TagOptions = {},
 ): Promise<void> {
   const { resolvedDigest = manifest.digest, signal } = options
-  if (!(await hasSize(blobPath(directory, manifest.digest), manifest.size))) {
-    const why = `the manifest ${manifest.digest} is not in it`
-    throw damagedLayout(directory, `${familiarName(reference)} cannot be named: ${why}`)
-  }
-  await replaceEntry(directory, reference, namedEntry(reference, manifest, resolvedDigest), {
-    signal,
+  await changeEntries(directory, { signal }, async (entries) => {
+    if (!(await hasSize(blobPath(directory, manifest.digest), manifest.size))) {
+      const why = `the manifest ${manifest.digest} is not in it`
+      throw damagedLayout(directory, `${familiarName(reference)} cannot be named: ${why}`)
+    }
+    const others = entries.filter((entry) => !isNamed(entry, reference))
+    return [...others, namedEntry(reference, manifest, resolvedDigest)]
   })
 }
 
-async function sweepLayout(directory: string): Promise<void> {
-  const now = Date.now()
-  const beside = (await namesIn(directory)).filter(isTemporary)
-  const partial = (await namesIn(join(directory, 'partial'))).map((name) => join('partial', name))
-  for (const name of [...beside, ...partial]) {
-    const path = join(directory, name)
-    const life = isTemporary(name) ? HOUR_MS : PARTIAL_LIFE_MS
-    if (now - (await lastTouched(path, now)) > life) await unlink(path).catch(() => {})
-  }
-}
-
-function isTemporary(name: string): boolean {
-  return name.endsWith(TEMPORARY_SUFFIX) || name.endsWith('.claim')
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  return readdir(directory).catch(() => [])
-}
-
-async function lastTouched(path: string, fallback: number): Promise<number> {
-  return stat(path).then(
-    (found) => found.mtimeMs,
-    () => fallback,
-  )
+async function untagImage(
+  directory: string,
+  reference: Reference,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (readIndexEntries(directory).length === 0) return false
+  let found = false
+  await changeEntries(directory, { signal }, (entries) => {
+    const others = entries.filter((entry) => !isNamed(entry, reference))
+    found = others.length < entries.length
+    return found ? others : undefined
+  })
+  return found
 }

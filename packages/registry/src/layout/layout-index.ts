@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Descriptor, parseDescriptor } from '../image/descriptor.ts'
 import { isObject, type JsonObject } from '../image/json-document.ts'
 import { MEDIA_TYPES } from '../image/media-types.ts'
 import { canonicalName, familiarName, parseReference, type Reference } from '../image/reference.ts'
+import { readRegularFile } from './blob-files.ts'
 import { makePrivateDirectories, writeDurably } from './durable-file.ts'
 import { damagedLayout, isMissing, layoutError } from './layout-error.ts'
 import { type LockOptions, withLock } from './lock.ts'
@@ -18,8 +19,11 @@ export const ANNOTATIONS = {
   resolvedDigest: 'vnd.cromwell.resolved.digest',
 } as const
 
-const LAYOUT_FILE = `${JSON.stringify({ imageLayoutVersion: '1.0.0' })}\n`
+/** The content of the file `oci-layout`. */
+export const LAYOUT_FILE = `${JSON.stringify({ imageLayoutVersion: '1.0.0' })}\n`
 const LOCK_TIMEOUT_MS = 60_000
+/** A hundred thousand names; a larger file would only be there to fill memory. */
+const MAX_INDEX_BYTES = 64 * 1024 * 1024
 
 /** index.json as it stands: what this package does not know is kept when it is written again. */
 interface RawIndex {
@@ -36,6 +40,11 @@ export function readIndexEntries(directory: string): Descriptor[] {
       return []
     }
   })
+}
+
+/** All entries of index.json as they stand there. */
+export function readRawEntries(directory: string): unknown[] {
+  return readIndex(directory).manifests
 }
 
 /** The reference that an entry is stored for; undefined if it names none. */
@@ -75,33 +84,53 @@ export function namelessDescriptor(entry: Descriptor): Descriptor {
   return { ...descriptor, annotations: Object.fromEntries(others) }
 }
 
-/** Replace what the name stood for; undefined removes the name. Returns whether the name was there before. */
-export async function replaceEntry(
+/**
+ * Change the entries of index.json while nobody else does; `change` returns those that are to be
+ * there, or undefined to leave them alone. The new file replaces the old one at once.
+ */
+export async function changeEntries(
   directory: string,
-  reference: Reference,
-  entry: Descriptor | undefined,
-  options: LockOptions = {},
-): Promise<boolean> {
+  options: LockOptions,
+  change: (entries: unknown[]) => Promise<unknown[] | undefined> | unknown[] | undefined,
+): Promise<void> {
   try {
     await makePrivateDirectories(directory, 'blobs', 'blobs/sha256')
-    const lock = join(directory, 'index.json.lock')
-    return await withLock(lock, { timeoutMs: LOCK_TIMEOUT_MS, ...options }, async () => {
+    const settings = { timeoutMs: LOCK_TIMEOUT_MS, ...options }
+    await withLock(lockPath(directory), settings, async () => {
       const { document, manifests } = readIndex(directory)
-      const others = manifests.filter((raw) => !isNamed(raw, reference))
-      const next = entry === undefined ? others : [...others, entry]
-      await writeIndex(directory, { ...document, manifests: next })
-      return others.length < manifests.length
+      const next = await change(manifests)
+      if (next !== undefined) await writeIndex(directory, { ...document, manifests: next })
     })
   } catch (error) {
     throw layoutError('write', join(directory, 'index.json'), error)
   }
 }
 
+/** Return once nobody who held the lock of index.json at the time of the call holds it. */
+export async function waitForIndexLock(directory: string, signal?: AbortSignal): Promise<void> {
+  const path = lockPath(directory)
+  if (existsSync(path)) await withLock(path, { signal }, async () => {})
+}
+
+/** Whether an entry, as it stands in index.json, is the one of this name. */
+export function isNamed(raw: unknown, reference: Reference): boolean {
+  try {
+    const found = entryReference(parseDescriptor(raw, 'index.json'))
+    return found !== undefined && canonicalName(found) === canonicalName(reference)
+  } catch {
+    return false
+  }
+}
+
+function lockPath(directory: string): string {
+  return join(directory, 'index.json.lock')
+}
+
 function readIndex(directory: string): RawIndex {
   const path = join(directory, 'index.json')
   let document: unknown
   try {
-    document = JSON.parse(readFileSync(path, 'utf8'))
+    document = JSON.parse(readRegularFile(path, MAX_INDEX_BYTES).toString('utf8'))
   } catch (error) {
     if (isMissing(error)) return emptyIndex()
     if (error instanceof SyntaxError) throw damagedLayout(path, 'it is not JSON', error)
@@ -127,13 +156,4 @@ async function writeIndex(directory: string, document: JsonObject): Promise<void
     await writeDurably(layoutFile, LAYOUT_FILE)
   }
   await writeDurably(join(directory, 'index.json'), `${JSON.stringify(document, undefined, 2)}\n`)
-}
-
-function isNamed(raw: unknown, reference: Reference): boolean {
-  try {
-    const found = entryReference(parseDescriptor(raw, 'index.json'))
-    return found !== undefined && canonicalName(found) === canonicalName(reference)
-  } catch {
-    return false
-  }
 }

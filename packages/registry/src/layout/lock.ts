@@ -73,6 +73,19 @@ export async function withLock<T>(
   }
 }
 
+/** Whether a living process holds the lock. */
+export async function isHeld(path: string): Promise<boolean> {
+  const holder = await readHolder(path)
+  if (holder === undefined) return false
+  const claim = `${path}.${randomBytes(6).toString('hex')}.claim`
+  await writeClaim(claim, { id: '', ...ownIdentity() })
+  try {
+    return !(await isAbandoned(path, claim, holder))
+  } finally {
+    await unlinkIfPresent(claim)
+  }
+}
+
 function heldLock(path: string, id: string): Lock {
   let held = true
   const heartbeat = setInterval(() => {

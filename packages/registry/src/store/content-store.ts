@@ -15,13 +15,6 @@ export interface StoreCallOptions {
   signal?: AbortSignal | undefined
 }
 
-/** A name and what it stands for. */
-export interface NamedContent {
-  /** In the form that {@link ContentSource.resolve} of the same store takes. */
-  name: string
-  descriptor: Descriptor
-}
-
 /** A place where manifests, indexes and blobs are read: every store, and a docker-archive. All methods throw RegistryError. */
 export interface ContentSource {
   /** Set if the store is one repository of a registry: other repositories there may mount its blobs. */
@@ -37,8 +30,8 @@ export interface ContentSource {
    * if there are none.
    */
   open(descriptor: Descriptor, offset?: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
-  /** All names, in the store's own order. Listing them may take long where there are many. */
-  names(options?: StoreCallOptions): AsyncIterable<NamedContent>
+  /** All names, as {@link ContentSource.resolve} takes them, in the store's own order. */
+  names(options?: StoreCallOptions): AsyncIterable<string>
   /**
    * The manifests whose `subject` this one is: signatures, SBOMs, attestations. Each has its
    * `artifactType` and `annotations`. Source: distribution-spec, "Listing Referrers".
