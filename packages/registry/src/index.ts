@@ -1,3 +1,15 @@
+export {
+  type ArchivedImage,
+  type ImageArchive,
+  type ImageArchiveOptions,
+  openImageArchive,
+} from './archive/image-archive.ts'
+export {
+  createImageArchive,
+  type ImageArchiveWriter,
+  type ImageArchiveWriterOptions,
+} from './archive/image-archive-writer.ts'
+export type { ArchiveLimits } from './archive/scan-tar.ts'
 export { type Challenge, parseChallenges } from './auth/challenge.ts'
 export { runCredentialHelper } from './auth/credential-helper.ts'
 export type {
@@ -34,10 +46,21 @@ export type {
 export { createRegistryClient } from './client/registry-client.ts'
 export type { RegistryLists } from './client/registry-lists.ts'
 export type { RegistryWrites } from './client/registry-writes.ts'
+export {
+  type CopyOptions,
+  type CopyResult,
+  type CopySource,
+  type CopyTarget,
+  copy,
+} from './copy/copy.ts'
+export type { CopyEvent, CopyListener } from './copy/copy-event.ts'
 export type {
   EndpointFailure,
   RegistryErrorCode,
+  RegistryErrorCode,
   RegistryErrorDetail,
+  RegistryErrorDetail,
+  RegistryErrorFields,
   RegistryErrorFields,
 } from './errors.ts'
 export { isRegistryError, REGISTRY_ERROR_CODES, RegistryError } from './errors.ts'
@@ -86,9 +109,21 @@ export {
   withTag,
 } from './image/reference.ts'
 export type { BlobIngest } from './layout/blob-ingest.ts'
+export type {
+  GarbageOptions,
+  GarbageReport,
+  RemovedBlob,
+  RemovedName,
+} from './layout/collect-garbage.ts'
 export type { StoredImageEntry, TagOptions } from './layout/image-layout.ts'
 export { type ImageLayout, openImageLayout } from './layout/image-layout.ts'
 export type { ImageLayer, StoredImage } from './layout/stored-image.ts'
+export type {
+  LayoutProblem,
+  VerifyEvent,
+  VerifyOptions,
+  VerifyReport,
+} from './layout/verify-layout.ts'
 export { type PullOptions, type PullResult, pull } from './pull/pull.ts'
 export type { PullEvent, PullListener, PullStatus } from './pull/pull-event.ts'
 export type {
@@ -97,11 +132,13 @@ export type {
   ContentSource,
   ContentStore,
   ContentTarget,
-  NamedContent,
   PutOptions,
   PutOutcome,
   ReferrersOptions,
   StoreCallOptions,
 } from './store/content-store.ts'
+export { layoutStore } from './store/layout-store.ts'
+export { memoryStore } from './store/memory-store.ts'
+export { registryStore } from './store/registry-store.ts'
 export type { Task } from './task.ts'
 export type { BlobTrace, PullTrace, RegistryTraces, RequestTrace } from './tracing.ts'
