@@ -57,10 +57,7 @@ export type { CopyEvent, CopyListener } from './copy/copy-event.ts'
 export type {
   EndpointFailure,
   RegistryErrorCode,
-  RegistryErrorCode,
   RegistryErrorDetail,
-  RegistryErrorDetail,
-  RegistryErrorFields,
   RegistryErrorFields,
 } from './errors.ts'
 export { isRegistryError, REGISTRY_ERROR_CODES, RegistryError } from './errors.ts'
