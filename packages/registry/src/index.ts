@@ -33,7 +33,7 @@ export type { BlobBody, BlobRange } from './client/fetch-blob.ts'
 export type { FetchedManifest, ManifestHead } from './client/fetch-manifest.ts'
 export type { ListOptions } from './client/list-names.ts'
 export type { ReferrersCallOptions } from './client/list-referrers.ts'
-export type { PushBlobOptions, PushOutcome } from './client/push-blob.ts'
+export type { PushBlobOptions } from './client/push-blob.ts'
 export type { ManifestBytes, PutManifestOptions, PutManifestResult } from './client/put-manifest.ts'
 export type { RateLimit } from './client/rate-limit.ts'
 export type {
@@ -46,6 +46,7 @@ export type {
 export { createRegistryClient } from './client/registry-client.ts'
 export type { RegistryLists } from './client/registry-lists.ts'
 export type { RegistryWrites } from './client/registry-writes.ts'
+export type { PushOutcome } from './client/upload-blob.ts'
 export {
   type CopyOptions,
   type CopyResult,

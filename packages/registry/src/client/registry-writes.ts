@@ -5,7 +5,7 @@ import type { BlobSource } from './blob-source.ts'
 import { deleteBlob, deleteManifest } from './delete-content.ts'
 import { type DeleteTagOptions, deleteTag } from './delete-tag.ts'
 import type { Exchange } from './exchange.ts'
-import { hasBlob, type PushBlobOptions, type PushOutcome, pushBlob } from './push-blob.ts'
+import { hasBlob, type PushBlobOptions, pushBlob } from './push-blob.ts'
 import {
   type ManifestBytes,
   type PutManifestOptions,
@@ -14,6 +14,7 @@ import {
 } from './put-manifest.ts'
 import { createReferrersTags } from './referrers-tag.ts'
 import type { CallOptions } from './registry-client.ts'
+import type { PushOutcome } from './upload-blob.ts'
 
 /** What changes a registry: the part of {@link RegistryClient} that pushes and deletes. */
 export interface RegistryWrites {

@@ -29,7 +29,7 @@ export interface UploadSession {
 
 const OCTETS = { 'content-type': 'application/octet-stream' }
 /** An upload that is given up is not worth a long wait. */
-const CANCEL_TIMEOUT_MS = 1_000
+const CANCEL_TIMEOUT_MS = 5_000
 /** What registries say of a session besides 404 when they have lost it, or its bytes do not add up. */
 const LOST = new Set(['BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID'])
 const DAMAGED = new Set(['DIGEST_INVALID', 'SIZE_INVALID'])

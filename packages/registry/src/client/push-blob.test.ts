@@ -1,0 +1,352 @@
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { staticCredentials } from '../auth/credentials.ts'
+import type { Retry } from '../http/retry.ts'
+import { digestOf } from '../image/digest.ts'
+import { parseReference } from '../image/reference.ts'
+import {
+  createTestRegistry,
+  type Fault,
+  type TestRegistry,
+  type TestRegistryOptions,
+} from '../testing/index.ts'
+import { type BlobSource, bytesSource } from './blob-source.ts'
+import {
+  createRegistryClient,
+  type RegistryClient,
+  type RegistryClientOptions,
+} from './registry-client.ts'
+
+const MIB = 1024 * 1024
+const bytes = randomBytes(3 * MIB + 1)
+const digest = digestOf(bytes)
+const source = bytesSource(bytes)
+const users = { ann: 'password' }
+const open: Array<{ close(): Promise<void> }> = []
+
+afterEach(async () => {
+  for (const each of open.splice(0).reverse()) await each.close()
+})
+
+describe('pushBlob', () => {
+  it.for([
+    ['as a whole', {}, ['HEAD', 'POST', 'PUT']],
+    ['in chunks', { chunkBytes: MIB }, ['HEAD', 'POST', 'PATCH', 'PATCH', 'PATCH', 'PATCH', 'PUT']],
+    ['in one request', { singlePost: true }, ['HEAD', 'POST']],
+    ['in no more pieces than there are', { chunkBytes: 4 * MIB }, ['HEAD', 'POST', 'PUT']],
+  ] as const)('sends a blob %s', async ([, options, methods]) => {
+    const { registry, client, reference } = await start()
+    const sent: number[] = []
+    const onProgress = (count: number) => sent.push(count)
+    expect(await client.pushBlob(reference, source, { ...options, onProgress })).toBe('uploaded')
+    expect(methodsOf(registry)).toEqual(methods)
+    await expectStored(registry)
+    expect(sent.at(-1)).toBe(bytes.length)
+    expect(sent.length).toBeLessThan(bytes.length / 65536)
+    expect(sent).toEqual([...sent].sort((a, b) => a - b))
+    expect(registry.openUploads).toBe(0)
+  })
+
+  it('sends no smaller chunks than the registry takes', async () => {
+    const { registry, client, reference } = await start({ chunkMinBytes: 2 * MIB })
+    await client.pushBlob(reference, source, { chunkBytes: MIB })
+    await expectStored(registry)
+    const ranges = registry.requests.map(({ headers }) => headers['content-range'])
+    expect(ranges.filter(Boolean)).toEqual([`0-${2 * MIB - 1}`, `${2 * MIB}-${3 * MIB}`])
+  })
+
+  it.for([
+    ['a whole', {}, 'PUT'],
+    ['chunks', { chunkBytes: 2 * MIB }, 'PATCH'],
+  ] as const)('goes on where a broken transfer of %s stopped', async ([, options, method]) => {
+    const cut = { on: 'upload', method, type: 'cut-upload', afterBytes: MIB + 12_345 } as const
+    const { registry, client, reference } = await start({ faults: [cut] })
+    const retries: Retry[] = []
+    const onRetry = (retry: Retry) => retries.push(retry)
+    expect(await client.pushBlob(reference, source, { ...options, onRetry })).toBe('uploaded')
+    await expectStored(registry)
+    expect(retries).toHaveLength(1)
+    const received = registry.requests.reduce((sum, request) => sum + request.received, 0)
+    expect(received).toBe(bytes.length)
+    expect(registry.openUploads).toBe(0)
+  })
+
+  it.for<[string, Fault, object]>([
+    ['forgets the upload', { on: 'upload', method: 'PUT', type: 'upload-lost' }, {}],
+    [
+      'forgets it between chunks',
+      { on: 'upload', method: 'PATCH', nth: 3, type: 'upload-lost' },
+      { chunkBytes: MIB },
+    ],
+    [
+      'keeps less of a chunk than it got',
+      { on: 'upload', method: 'PATCH', nth: 2, type: 'short-chunk', bytes: 1000 },
+      { chunkBytes: MIB },
+    ],
+    ['cuts the connection', { on: 'upload', method: 'POST', type: 'reset' }, {}],
+    ['stores it and does not say so', { on: 'upload', method: 'PUT', type: 'lost-answer' }, {}],
+    [
+      'takes a chunk and does not say so',
+      { on: 'upload', method: 'PATCH', nth: 2, type: 'lost-answer' },
+      { chunkBytes: MIB },
+    ],
+    ['is overloaded', { on: 'upload', method: 'PUT', type: 'status', status: 503 }, {}],
+    [
+      'has had enough for now',
+      { on: 'upload', method: 'PATCH', type: 'status', status: 429, retryAfter: '0' },
+      { chunkBytes: MIB },
+    ],
+    ['takes only chunks', { on: 'upload', type: 'chunked-only', times: 99 }, {}],
+    [
+      'takes only chunks, given one request',
+      { on: 'upload', type: 'chunked-only', times: 99 },
+      { singlePost: true },
+    ],
+    ['takes no chunks', { on: 'upload', type: 'monolithic-only', times: 99 }, { chunkBytes: MIB }],
+    ['has its uploads elsewhere', { on: 'upload', method: 'POST', type: 'upload-elsewhere' }, {}],
+    ['redirects', { on: 'upload', method: 'PUT', type: 'redirect', to: 'itself', status: 307 }, {}],
+  ])('succeeds though the registry %s', async ([, fault, options]) => {
+    const { registry, client, reference } = await start({ faults: [fault] })
+    expect(await client.pushBlob(reference, source, options)).toBe('uploaded')
+    await expectStored(registry)
+    expect(registry.openUploads).toBe(0)
+  })
+
+  it('gives up after as many attempts as the policy has, and cancels', async () => {
+    const fault = { on: 'upload', method: 'PUT', type: 'status', status: 503, times: 99 } as const
+    const { registry, client, reference } = await start({ faults: [fault] })
+    await expect(client.pushBlob(reference, source)).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_SERVER',
+      message: expect.stringContaining(digest),
+    })
+    expect(methodsOf(registry).filter((method) => method === 'PUT')).toHaveLength(3)
+    expect(registry.openUploads).toBe(0)
+  })
+
+  it('stops when told to, and cancels', async () => {
+    const { registry, client, reference } = await start()
+    const stop = new AbortController()
+    const reason = new Error('enough')
+    const call = {
+      chunkBytes: MIB,
+      signal: stop.signal,
+      onProgress: (sent: number) => sent > MIB && stop.abort(reason),
+    }
+    await expect(client.pushBlob(reference, source, call)).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_ABORTED',
+      cause: reason,
+    })
+    expect(methodsOf(registry).at(-1)).toBe('DELETE')
+    expect(registry.openUploads).toBe(0)
+    expect(await registry.blob('team/app', digest)).toBeUndefined()
+  })
+
+  it.for([
+    ['other bytes', Buffer.concat([bytes.subarray(0, -1), Buffer.from([0])])],
+    ['fewer bytes', bytes.subarray(0, 2 * MIB)],
+  ] as const)('never completes an upload of %s than the descriptor says', async ([, given]) => {
+    const { registry, client, reference } = await start()
+    const changed: BlobSource = { ...bytesSource(given), descriptor: source.descriptor }
+    for (const options of [{}, { chunkBytes: MIB }, { singlePost: true }]) {
+      await expect(client.pushBlob(reference, changed, options)).rejects.toMatchObject({
+        code: 'ERR_REGISTRY_SOURCE_CHANGED',
+        expected: digest,
+      })
+    }
+    const complete = registry.requests.filter(({ received }) => received >= given.length)
+    expect(complete).toEqual([])
+    expect(await registry.blob('team/app', digest)).toBeUndefined()
+  })
+
+  it('is told if the registry stored something else', async () => {
+    const fault = { on: 'upload', method: 'PUT', type: 'wrong-digest-header' } as const
+    const { client, reference } = await start({ faults: [fault] })
+    await expect(client.pushBlob(reference, source)).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_DIGEST_MISMATCH',
+      expected: digest,
+    })
+  })
+})
+
+describe('mounting', () => {
+  it.for([
+    ['from a repository that has it', ['team/none', 'team/base'], 'mounted'],
+    ['from wherever it is', [], 'mounted'],
+    ['not if nobody has it there, but uploads', ['team/none'], 'uploaded'],
+  ] as const)('links a blob %s', async ([, mountFrom, outcome]) => {
+    const { registry, client, reference } = await start()
+    registry.addBlob('team/base', bytes)
+    expect(await client.pushBlob(reference, source, { mountFrom })).toBe(outcome)
+    await expectStored(registry)
+    expect(registry.openUploads).toBe(0)
+    const posts = registry.requests.filter(({ method }) => method === 'POST')
+    expect(posts).toHaveLength(Math.max(1, mountFrom.length))
+  })
+
+  it.for([400, 401, 403, 404, 405])(
+    'uploads where status %i says that nothing is mounted',
+    async (status) => {
+      const fault = { on: 'upload', path: 'mount=', type: 'status', status, times: 9 } as const
+      const { registry, client, reference } = await start({ faults: [fault] })
+      registry.addBlob('team/base', bytes)
+      for (const mountFrom of [['team/base'], []]) {
+        expect(await client.pushBlob(reference, source, { mountFrom })).toBe('uploaded')
+        await client.deleteBlob(reference, digest)
+      }
+    },
+  )
+
+  it('asks for a token that is good for both repositories', async () => {
+    const { registry, client, reference } = await start(
+      { auth: 'token', users, private: true },
+      (host) => ({
+        credentials: staticCredentials(host, 'ann', users.ann),
+      }),
+    )
+    registry.addBlob('team/base', bytes)
+    expect(await client.pushBlob(reference, source, { mountFrom: ['team/base'] })).toBe('mounted')
+  })
+})
+
+describe('the address of an upload', () => {
+  it('keeps its query to the byte, and the credentials only where they belong', async () => {
+    const seen: Array<{ host: string; url: string; authorization: string | undefined }> = []
+    const other = await serve((request, host) => {
+      seen.push({ host, url: request.url, authorization: request.authorization })
+      return [201, {}]
+    })
+    const host = await serve((request, own) => {
+      seen.push({ host: own, url: request.url, authorization: request.authorization })
+      if (request.authorization === undefined)
+        return [401, { 'www-authenticate': 'Basic realm="x"' }]
+      if (request.method === 'HEAD') return [404, {}]
+      return [202, { location: `http://${other}/up;x?_state=a~b%2Fc==&z=%20+` }]
+    })
+    const credentials = staticCredentials(host, 'ann', users.ann)
+    const client = connect({ credentials })
+    const reference = parseReference(`${host}/team/app`)
+    expect(await client.pushBlob(reference, source)).toBe('uploaded')
+    const away = seen.filter((request) => request.host === other)
+    expect(away).toEqual([
+      {
+        host: other,
+        url: `/up;x?_state=a~b%2Fc==&z=%20+&digest=${encodeURIComponent(digest)}`,
+        authorization: undefined,
+      },
+    ])
+    expect(
+      seen.filter(({ authorization }) => authorization).every((request) => request.host === host),
+    ).toBe(true)
+  })
+
+  it.for([
+    'http://registry.example/upload',
+    'https://169.254.169.254/latest/meta-data',
+    'file:///etc/passwd',
+  ])('is refused if it is %s', async (location) => {
+    const host = await serve(({ method }) => (method === 'HEAD' ? [404, {}] : [202, { location }]))
+    await expect(
+      connect().pushBlob(parseReference(`${host}/team/app`), source),
+    ).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_UNSAFE_REDIRECT',
+    })
+  })
+
+  it('is missed if there is none', async () => {
+    const host = await serve(({ method }) => (method === 'HEAD' ? [404, {}] : [202, {}]))
+    await expect(
+      connect().pushBlob(parseReference(`${host}/team/app`), source),
+    ).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_PROTOCOL',
+    })
+  })
+})
+
+it('does not believe a registry that takes a blob and does not have it', async () => {
+  const host = await serve(({ method }) =>
+    method === 'HEAD' ? [404, {}] : [202, { location: '/up' }],
+  )
+  await expect(
+    connect().pushBlob(parseReference(`${host}/team/app`), source),
+  ).rejects.toMatchObject({
+    code: 'ERR_REGISTRY_PROTOCOL',
+    message: expect.stringContaining('does not have it'),
+  })
+})
+
+it.for(['0-99999999999', '0-5'])(
+  'does not believe a registry that has the bytes %s of others',
+  async (range) => {
+    const host = await serve(({ method }) => {
+      if (method === 'HEAD') return [404, {}]
+      return [202, { location: '/up', ...(method === 'PATCH' ? { range } : {}) }]
+    })
+    const call = { chunkBytes: MIB }
+    const push = connect().pushBlob(parseReference(`${host}/team/app`), source, call)
+    await expect(push).rejects.toMatchObject({ code: 'ERR_REGISTRY_PROTOCOL' })
+  },
+)
+
+async function start(
+  options: TestRegistryOptions = {},
+  client: (host: string) => RegistryClientOptions = () => ({}),
+): Promise<{
+  registry: TestRegistry
+  client: RegistryClient
+  reference: ReturnType<typeof parseReference>
+}> {
+  const registry = await createTestRegistry(options)
+  open.push(registry)
+  const reference = parseReference(`${registry.host}/team/app`)
+  const connected = connect(client(registry.host))
+  await connected.ping(registry.host).catch(() => {})
+  registry.requests.length = 0
+  return { registry, reference, client: connected }
+}
+
+function connect(options: RegistryClientOptions = {}): RegistryClient {
+  const retry = { attempts: 3, baseMs: 1 }
+  const client = createRegistryClient({ retry, ...options })
+  open.push(client)
+  return client
+}
+
+interface Seen {
+  method: string
+  url: string
+  authorization: string | undefined
+}
+
+/** A registry that answers whatever the test wants. */
+async function serve(
+  answer: (request: Seen, host: string) => [status: number, headers: Record<string, string>],
+): Promise<string> {
+  const server = createServer((request, response) => {
+    const { method = '', url = '', headers } = request
+    request.resume().on('end', () => {
+      const [status, fields] = answer({ method, url, authorization: headers.authorization }, host)
+      response.writeHead(status, fields).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  open.push({
+    close: async () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  })
+  // A server that listens on TCP has an address of this form.
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  return host
+}
+
+function methodsOf({ requests }: TestRegistry): string[] {
+  return requests.filter(({ server }) => server === 'registry').map(({ method }) => method)
+}
+
+async function expectStored(registry: TestRegistry): Promise<void> {
+  const stored = await registry.blob('team/app', digest)
+  expect(stored && digestOf(stored)).toBe(digest)
+}
