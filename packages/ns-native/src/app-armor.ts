@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { readText } from './surroundings.ts'
+import { readText } from './host-files.ts'
 
 /** Where the helper goes for AppArmor, which allows user namespaces by path. */
 export const FIXED_HELPER = '/usr/libexec/cromwell/init'
