@@ -2,7 +2,7 @@
 export const CLI_ERROR_CODES = [
   /** The command line is not one: unknown command or flag, missing or surplus operand, bad value. */
   'ERR_CLI_USAGE',
-  /** `-i -t` was asked for, but stdin is not a terminal. */
+  /** `-i -t` was asked for, or a password has to be, but stdin is not a terminal. */
   'ERR_CLI_NOT_A_TERMINAL',
   /** Containers cannot be made on this machine as it is, or setting it up failed; the hint says what to do. */
   'ERR_CLI_SETUP',

@@ -20,6 +20,16 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/pull.ts')).PullCommand,
   },
   {
+    name: 'login',
+    description: 'Log in to a registry',
+    load: async () => (await import('./commands/login.ts')).LoginCommand,
+  },
+  {
+    name: 'logout',
+    description: 'Log out from a registry',
+    load: async () => (await import('./commands/logout.ts')).LogoutCommand,
+  },
+  {
     name: 'ps',
     description: 'List containers',
     load: async () => (await import('./commands/ps.ts')).PsCommand,

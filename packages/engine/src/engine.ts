@@ -1,9 +1,18 @@
+import type { LoginResult } from '@cromwell/registry'
 import type { Container } from './container.ts'
 import { createContext } from './context.ts'
 import type { OnEvent } from './event.ts'
 import type { HostFacts } from './host-facts.ts'
 import { type ImageOptions, pullImage } from './image.ts'
 import { type ContainerSummary, listContainers } from './list.ts'
+import {
+  checkLogin,
+  type LoginOptions,
+  type LogoutResult,
+  logIn,
+  logOut,
+  type StoredLogin,
+} from './login.ts'
 import { type LogEntry, type LogOptions, readLogs } from './logs.ts'
 import { removeContainer } from './remove.ts'
 import { runContainer } from './run.ts'
@@ -36,6 +45,18 @@ export interface Engine {
   /** Bring an image up to date with its registry. Throws RegistryError. */
   pull(image: string, options?: ImageOptions): Promise<PulledImage>
   /**
+   * Have a registry check user and password, and keep them where docker and podman look, too.
+   * `registry` is a host, `docker.io` for Docker Hub. Throws RegistryError.
+   */
+  login(registry: string, options: LoginOptions): Promise<LoginResult>
+  /** Have a registry check what is stored for it; undefined if there is nothing. Throws RegistryError. */
+  checkLogin(
+    registry: string,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<StoredLogin | undefined>
+  /** Forget what is stored for a registry, wherever `pull` would find it. Throws RegistryError. */
+  logout(registry: string, options?: { signal?: AbortSignal | undefined }): Promise<LogoutResult>
+  /**
    * Run a container; resolves once its program has been executed. When it fails nothing is left
    * but what was pulled and unpacked. Throws EngineError, RegistryError, RootfsError, RuntimeError,
    * and NamespaceError, whose code ERR_NS_EXEC says that the program cannot be executed.
@@ -60,6 +81,9 @@ export function createEngine(options: EngineOptions): Engine {
       const { name, configDigest, resolvedDigest } = stored
       return { name, id: configDigest, digest: resolvedDigest, status }
     },
+    login: (registry, loginOptions) => logIn(context, registry, loginOptions),
+    checkLogin: (registry, checkOptions) => checkLogin(context, registry, checkOptions),
+    logout: (registry, logoutOptions) => logOut(context, registry, logoutOptions),
     run: (runOptions) => runContainer(context, runOptions),
     list: (listOptions) => listContainers(context, listOptions),
     stop: (container, stopOptions) => stopContainer(context, container, stopOptions),

@@ -26,6 +26,8 @@ export type WarningCode =
   | 'leftover'
   /** The registry had something to say. */
   | 'registry'
+  /** Other credentials come before those that were just stored. */
+  | 'credentials'
 
 /** Receives events; must not throw. */
 export type OnEvent = (event: EngineEvent) => void

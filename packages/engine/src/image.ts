@@ -7,9 +7,9 @@ import {
 } from '@cromwell/registry/platform'
 import { familiarName, parseReference } from '@cromwell/registry/reference'
 import type { EngineContext } from './context.ts'
-import { credentialFiles } from './credentials.ts'
 import { EngineError } from './errors.ts'
 import { ensureHome } from './home.ts'
+import { registryOptions } from './registry-options.ts'
 
 /** When `run` asks the registry: `always`, only if the image is `missing` here, or `never`. */
 export type PullPolicy = 'always' | 'missing' | 'never'
@@ -84,33 +84,10 @@ export async function pullImage(
   }
 }
 
-async function createClient({ host, onEvent }: EngineContext) {
+async function createClient(context: EngineContext) {
   const { createRegistryClient, fileCredentials } = await import('@cromwell/registry')
-  return createRegistryClient({
-    credentials: fileCredentials(credentialFiles(host.env)),
-    proxy: proxySettings(host.env),
-    onEvent: (event) => {
-      if (event.type === 'warning') {
-        onEvent({ type: 'warning', code: 'registry', message: event.message })
-      }
-    },
-  })
-}
-
-function proxySettings(env: Readonly<Record<string, string | undefined>>): {
-  http?: string
-  https?: string
-  no?: string
-} {
-  const either = (name: string) => env[name] ?? env[name.toUpperCase()]
-  const http = either('http_proxy')
-  const https = either('https_proxy')
-  const no = either('no_proxy')
-  return {
-    ...(http === undefined ? {} : { http }),
-    ...(https === undefined ? {} : { https }),
-    ...(no === undefined ? {} : { no }),
-  }
+  const { files, helperEnv, client } = await registryOptions(context)
+  return createRegistryClient({ ...client, credentials: fileCredentials({ ...files, helperEnv }) })
 }
 
 function toPlatform(platform: string | undefined): Platform | undefined {

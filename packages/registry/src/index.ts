@@ -11,15 +11,37 @@ export {
 } from './archive/image-archive-writer.ts'
 export type { ArchiveLimits } from './archive/scan-tar.ts'
 export { type Challenge, parseChallenges } from './auth/challenge.ts'
-export { runCredentialHelper } from './auth/credential-helper.ts'
-export type {
-  CredentialHelperRunner,
-  CredentialProvider,
-  CredentialQuery,
-  Credentials,
-  FileCredentialsOptions,
+export {
+  type CredentialFiles,
+  type CredentialSurroundings,
+  credentialFiles,
+} from './auth/credential-files.ts'
+export {
+  type CredentialHelperRunner,
+  type HelperOptions,
+  runCredentialHelper,
+} from './auth/credential-helper.ts'
+export {
+  type CredentialProvider,
+  type CredentialQuery,
+  type Credentials,
+  staticCredentials,
 } from './auth/credentials.ts'
-export { fileCredentials, staticCredentials } from './auth/credentials.ts'
+export type { CredentialExplanation, CredentialSource } from './auth/explanation.ts'
+export {
+  type FileCredentials,
+  type FileCredentialsOptions,
+  fileCredentials,
+} from './auth/file-credentials.ts'
+export {
+  type LoginOptions,
+  type LoginResult,
+  type LogoutOptions,
+  type LogoutResult,
+  login,
+  logout,
+} from './auth/login.ts'
+export { type AuthFileFormat, parseServer } from './auth/registry-key.ts'
 export type { VerifiedBlob } from './client/blob.ts'
 export {
   type BlobSource,

@@ -1,13 +1,36 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { abortedError } from '../abort.ts'
 import { RegistryError } from '../errors.ts'
 import { isObject } from '../image/json-document.ts'
 import type { Credentials } from './credentials.ts'
 
+/** How to run a credential helper. */
+export interface HelperOptions {
+  signal?: AbortSignal | undefined
+  /** Default 60 000: a helper may have to ask its user. */
+  timeoutMs?: number
+  /** The helper's whole environment; its PATH is where the helper is looked for. Default: that of this process. */
+  env?: Readonly<Record<string, string | undefined>>
+}
+
+/** Runs `docker-credential-NAME get` with the server on stdin; see {@link runCredentialHelper}. */
+export type CredentialHelperRunner = (
+  helper: string,
+  server: string,
+  options?: HelperOptions,
+) => Promise<Credentials | undefined>
+
 const TIMEOUT_MS = 60_000
 const MAX_OUTPUT = 1024 * 1024
 /** By this user name a helper says that the secret is an identity token. */
 const TOKEN_USER = '<token>'
+/** What helpers print, and end with a status other than 0, when there is nothing to give or to erase. */
+const NOT_FOUND = /credentials not found/i
+
+/** What a program is called whose suffix a file names. */
+export function helperProgram(helper: string): string {
+  return `docker-credential-${helper}`
+}
 
 /**
  * Ask `docker-credential-NAME get` for the credentials of a server.
@@ -18,73 +41,128 @@ const TOKEN_USER = '<token>'
 export async function runCredentialHelper(
   helper: string,
   server: string,
-  signal?: AbortSignal,
+  options: HelperOptions = {},
 ): Promise<Credentials | undefined> {
-  const program = `docker-credential-${helper}`
-  if (!/^[\w.-]+$/.test(helper)) throw failed(program, 'its name is not a plain file name')
-  const { status, output } = await run(program, server, signal)
-  if (status !== 0) {
-    if (/credentials not found/i.test(output)) return undefined
-    throw failed(program, `it ended with status ${status}`)
-  }
-  return parseAnswer(program, output)
+  const output = await run({ helper, action: 'get', input: server }, options)
+  return output === undefined ? undefined : parseAnswer(helper, output)
 }
 
-function parseAnswer(program: string, output: string): Credentials | undefined {
+/** Give credentials to `docker-credential-NAME store`. Throws like {@link runCredentialHelper}. */
+export async function storeInHelper(
+  helper: string,
+  server: string,
+  credentials: Credentials,
+  options: HelperOptions = {},
+): Promise<void> {
+  if (credentials.type === 'registry-token') {
+    throw failed(helper, 'it cannot keep a registry token')
+  }
+  const [username, secret] =
+    credentials.type === 'password'
+      ? [credentials.username, credentials.password]
+      : [TOKEN_USER, credentials.token]
+  const input = JSON.stringify({ ServerURL: server, Username: username, Secret: secret })
+  await run({ helper, action: 'store', input }, options)
+}
+
+/** Have `docker-credential-NAME erase` forget a server, known to it or not. Throws like {@link runCredentialHelper}. */
+export async function eraseFromHelper(
+  helper: string,
+  server: string,
+  options: HelperOptions = {},
+): Promise<void> {
+  await run({ helper, action: 'erase', input: server }, options)
+}
+
+function parseAnswer(helper: string, output: string): Credentials | undefined {
   let answer: unknown
   try {
     answer = JSON.parse(output)
   } catch {
-    throw failed(program, 'its answer is not JSON')
+    throw failed(helper, 'its answer is not JSON')
   }
   const { Username: username, Secret: secret } = isObject(answer) ? answer : {}
   if (typeof username !== 'string' || typeof secret !== 'string') {
-    throw failed(program, 'its answer has no user name and secret')
+    throw failed(helper, 'its answer has no user name and secret')
   }
   if (secret === '') return undefined
   if (username === TOKEN_USER) return { type: 'identity-token', token: secret }
   return { type: 'password', username, password: secret }
 }
 
-function run(
-  program: string,
-  input: string,
-  signal: AbortSignal | undefined,
+interface HelperCall {
+  helper: string
+  action: 'get' | 'store' | 'erase'
+  input: string
+}
+
+/** What the helper printed; undefined if it has no credentials for the server. */
+async function run(call: HelperCall, options: HelperOptions): Promise<string | undefined> {
+  const { helper, action, input } = call
+  if (!/^[\w.-]+$/.test(helper)) throw failed(helper, 'its name is not a plain file name')
+  if (options.signal?.aborted) throw abortedError(options.signal)
+  const child = spawn(helperProgram(helper), [action], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    ...(options.env === undefined ? {} : { env: { ...options.env } }),
+  })
+  child.stdin.on('error', () => {}) // it may end without reading
+  child.stdin.end(input)
+  const { status, output } = await ended(child, helper, options)
+  if (status === 0) return output
+  if (action !== 'store' && NOT_FOUND.test(output)) return undefined
+  throw failed(helper, `it ended with status ${status}`, `${action} of ${helperProgram(helper)}`)
+}
+
+/** Wait for a helper, and for no longer than allowed: one that hangs is killed. */
+function ended(
+  child: ChildProcess,
+  helper: string,
+  { signal, timeoutMs = TIMEOUT_MS }: HelperOptions,
 ): Promise<{ status: number | string; output: string }> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(abortedError(signal))
-    const child = spawn(program, ['get'], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: TIMEOUT_MS,
-    })
-    const stop = () => child.kill('SIGKILL')
-    signal?.addEventListener('abort', stop, { once: true })
     let output = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const settle = (action: () => void) => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      action()
+    }
+    // What the helper itself has started may keep its output open: that is not waited for.
+    const stop = (error: Error) => {
+      child.kill('SIGKILL')
+      child.stdout?.destroy()
+      settle(() => reject(error))
+    }
+    const onAbort = () => stop(abortedError(signal ?? AbortSignal.abort()))
+    const timer = setTimeout(
+      () => stop(failed(helper, `it did not answer within ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    )
+    signal?.addEventListener('abort', onAbort, { once: true })
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       output += text
-      if (output.length > MAX_OUTPUT) stop()
+      if (output.length > MAX_OUTPUT) stop(failed(helper, 'its answer is too long'))
     })
-    child.stdin.on('error', () => {}) // it may end without reading
-    child.stdin.end(input)
-    child.on('error', (error) => {
-      signal?.removeEventListener('abort', stop)
-      const missing = 'code' in error && error.code === 'ENOENT'
-      reject(failed(program, missing ? 'it is not installed' : error.message))
-    })
-    child.on('close', (status, killedBy) => {
-      signal?.removeEventListener('abort', stop)
-      if (signal?.aborted) reject(abortedError(signal))
-      else resolve({ status: status ?? killedBy ?? 'unknown', output })
-    })
+    child.on('error', (error) => stop(failed(helper, spawnFailure(error))))
+    child.on('close', (status, killedBy) =>
+      settle(() => resolve({ status: status ?? killedBy ?? 'unknown', output })),
+    )
   })
 }
 
-function failed(program: string, why: string): RegistryError {
+function spawnFailure(error: Error): string {
+  const code = 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return 'it is not installed'
+  return code === 'EACCES' ? 'it may not be executed' : error.message
+}
+
+function failed(helper: string, why: string, call?: string): RegistryError {
   return new RegistryError(
     'ERR_REGISTRY_CREDENTIALS',
-    `the credential helper ${program} failed: ${why}`,
+    `the credential helper ${helperProgram(helper)} failed: ${why}`,
     {
-      hint: 'install or repair it, or remove it from credHelpers and credsStore in the configuration',
+      hint: call
+        ? `see what it says: run ${call} with the registry on its standard input`
+        : 'install or repair it, or remove it from credHelpers and credsStore in the configuration',
     },
   )
 }

@@ -1,13 +1,13 @@
-import { repositoryName } from '../image/reference.ts'
-import { type AuthEntry, type AuthFile, readAuthFile } from './auth-file.ts'
-import { runCredentialHelper } from './credential-helper.ts'
+import type { CredentialExplanation } from './explanation.ts'
 
 /** What identifies the caller to a registry. */
 export type Credentials =
   /** A user's name and password (or personal access token). */
   | { type: 'password'; username: string; password: string }
   /** A long-lived token that the token service exchanges for short-lived ones. */
-  | { type: 'identity-token'; token: string }
+  | { type: 'identity-token'; token: string; username?: string }
+  /** A token that the registry itself takes as it is. */
+  | { type: 'registry-token'; token: string }
 
 /** What credentials are wanted for. */
 export interface CredentialQuery {
@@ -15,100 +15,62 @@ export interface CredentialQuery {
   registry: string
   repository?: string
   signal?: AbortSignal | undefined
+  /** What was given for this query before, and refused: look again instead of remembering. */
+  refused?: Credentials
 }
-
-/** Where credentials come from; undefined means to ask without any. */
-export type CredentialProvider = (query: CredentialQuery) => Promise<Credentials | undefined>
-
-/** Runs `docker-credential-NAME get` with the server on stdin; see {@link runCredentialHelper}. */
-export type CredentialHelperRunner = (
-  helper: string,
-  server: string,
-  signal?: AbortSignal,
-) => Promise<Credentials | undefined>
-
-/** Options of {@link fileCredentials}; files that do not exist are passed over. */
-export interface FileCredentialsOptions {
-  /** Podman's files, such as `$REGISTRY_AUTH_FILE` or `$XDG_RUNTIME_DIR/containers/auth.json`; asked first, in order. */
-  authFiles?: string[]
-  /** Docker's, usually `~/.docker/config.json`; asked last. */
-  dockerConfig?: string
-  /** Default: {@link runCredentialHelper}. */
-  runHelper?: CredentialHelperRunner
-}
-
-const DOCKER_HUB_SERVER = 'https://index.docker.io/v1/'
 
 /**
- * Credentials from the files that `podman login` and `docker login` write.
+ * Where credentials come from; undefined means to ask without any.
  *
- * In each file the most specific key wins: `host/namespace/repository`, `host/namespace`, `host`; then
- * the helper of the host, then the store of all hosts. A helper runs once for each server.
- * The provider throws `ERR_REGISTRY_CREDENTIALS`. Sources: containers-auth.json(5), docker login.
+ * A function is enough; the members are what a provider may know besides.
  */
-export function fileCredentials(options: FileCredentialsOptions = {}): CredentialProvider {
-  const { authFiles = [], dockerConfig, runHelper = runCredentialHelper } = options
-  const paths = dockerConfig === undefined ? authFiles : [...authFiles, dockerConfig]
-  const askHelper = memoize(runHelper)
-  return async (query) => {
-    for (const path of paths) {
-      const file = await readAuthFile(path)
-      const found = file && (await lookUp(file, query, askHelper))
-      if (found !== undefined) return found
-    }
-    return undefined
-  }
+export interface CredentialProvider {
+  (query: CredentialQuery): Promise<Credentials | undefined>
+  /** Which source is used and why, without any secret. Never throws but `ERR_REGISTRY_ABORTED`. */
+  explain?(query: CredentialQuery): Promise<CredentialExplanation>
+  /** Headers to send to every registry, such as docker's `X-Meta-…` from `HttpHeaders`. */
+  headers?(): Promise<Record<string, string>>
+  /** Set to ask token services for an identity token, too, as `docker login` does. */
+  offline?: boolean
+  /** A token service gave an identity token: a new one in place of an old one, or what `offline` asked for. */
+  renewed?(query: CredentialQuery, credentials: Credentials): Promise<void>
 }
 
 /** The same credentials for one registry, and none for others. */
+export function staticCredentials(registry: string, credentials: Credentials): CredentialProvider
+/** The same user name and password for one registry, and none for others. */
 export function staticCredentials(
   registry: string,
   username: string,
   password: string,
+): CredentialProvider
+export function staticCredentials(
+  registry: string,
+  first: Credentials | string,
+  password = '',
 ): CredentialProvider {
-  return async (query) =>
-    query.registry === registry ? { type: 'password', username, password } : undefined
+  const credentials: Credentials =
+    typeof first === 'string' ? { type: 'password', username: first, password } : first
+  return async (query) => (query.registry === registry ? credentials : undefined)
 }
 
-async function lookUp(
-  file: AuthFile,
-  query: CredentialQuery,
-  askHelper: CredentialHelperRunner,
-): Promise<Credentials | undefined> {
-  const server = query.registry === 'docker.io' ? DOCKER_HUB_SERVER : query.registry
-  const helper = file.helpers.get(query.registry) ?? file.helpers.get(server)
-  const entry = findEntry(file.entries, query)
-  if (helper !== undefined) return (await askHelper(helper, server, query.signal)) ?? entry
-  if (file.store === undefined) return entry
-  return (await askHelper(file.store, server, query.signal)) ?? entry
-}
-
-function findEntry(entries: Map<string, AuthEntry>, query: CredentialQuery): AuthEntry | undefined {
-  for (const key of keysFor(query)) {
-    const found = entries.get(key)
-    if (found !== undefined) return found
+/** Whether both are the same in every part. */
+export function isSameCredentials(
+  one: Credentials | undefined,
+  other: Credentials | undefined,
+): boolean {
+  if (one === undefined || other === undefined) return one === other
+  if (one.type === 'password') {
+    return (
+      other.type === 'password' &&
+      one.username === other.username &&
+      one.password === other.password
+    )
   }
-  return undefined
+  return one.type === other.type && one.token === other.token
 }
 
-/** From the most specific key to the host's own. */
-function keysFor({ registry, repository }: CredentialQuery): string[] {
-  const keys: string[] = []
-  const full = repository === undefined ? registry : repositoryName({ registry, repository })
-  for (let key = full; key !== ''; key = key.slice(0, Math.max(key.lastIndexOf('/'), 0))) {
-    keys.push(key)
-  }
-  return registry === 'docker.io' ? [...keys, 'index.docker.io', 'registry-1.docker.io'] : keys
-}
-
-/** Helpers may ask the user or lock a database, so that parallel calls share one run. */
-function memoize(run: CredentialHelperRunner): CredentialHelperRunner {
-  const running = new Map<string, Promise<Credentials | undefined>>()
-  return (helper, server, signal) => {
-    const key = `${helper} ${server}`
-    const result = running.get(key) ?? run(helper, server, signal)
-    running.set(key, result)
-    result.catch(() => running.delete(key))
-    return result
-  }
+/** The value of `Authorization` for a name and password, without its scheme. */
+export function encodeBasic(username: string, password: string): string {
+  return Buffer.from(`${username}:${password}`, 'utf8').toString('base64')
 }

@@ -1,6 +1,6 @@
 import { abortable } from '../abort.ts'
 import { type AuthTarget, createAuthorizer } from '../auth/authorizer.ts'
-import { parseChallenges } from '../auth/challenge.ts'
+import { parseChallenges, wantsScope } from '../auth/challenge.ts'
 import type { EndpointFailure } from '../errors.ts'
 import type { Endpoint, HostResolver } from '../hosts/endpoint.ts'
 import { createLimiter } from '../http/limiter.ts'
@@ -56,6 +56,7 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
   const limiter = createLimiter(options.concurrency)
   const health = createEndpointHealth()
   const bases = new Map<string, Promise<URL>>()
+  let common: Promise<Record<string, string>> | undefined
 
   function baseOf(endpoint: Endpoint): Promise<URL> {
     const key = `${endpoint.scheme} ${endpoint.base.href}`
@@ -70,7 +71,8 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
     const { endpoint, url, led } = at
     const start = performance.now()
     const credentials = authorization === undefined ? {} : { authorization }
-    const own = led === undefined ? endpoint.headers : undefined
+    common ??= options.credentials?.headers?.()
+    const own = led === undefined ? { ...(await common), ...endpoint.headers } : {}
     const response = await transport.request({
       method,
       url,
@@ -100,7 +102,8 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
     const own = at.led === undefined
     let authorization = own ? await abortable(authorizer.authorization(target), signal) : undefined
     let response = await send(request, at, authorization)
-    if (await isWorthAnswering(response, target, authorization)) {
+    // The authorizer sees to it that this ends.
+    while (await isWorthAnswering(response, target, authorization)) {
       response.cancel()
       authorization = await abortable(authorizer.authorization(target), signal)
       response = await send(request, at, authorization)
@@ -115,8 +118,10 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
 
   /** A 401 of a host that a redirect led to is no matter between the registry and us. */
   async function isWorthAnswering(response: HttpResponse, target: AuthTarget, used?: string) {
-    if (response.status !== 401 || response.url.origin !== target.base.origin) return false
+    if (response.url.origin !== target.base.origin) return false
     const challenges = parseChallenges(response.headers['www-authenticate'])
+    if (response.status !== 401 && !(response.status === 403 && wantsScope(challenges)))
+      return false
     try {
       return await abortable(authorizer.accept(target, challenges, used), target.signal)
     } catch (error) {
@@ -185,8 +190,10 @@ function placeOf(request: ApiRequest, endpoint: Endpoint, base: URL): Place {
   const { path, signal, scopes } = request
   const repository = request.repository && endpoint.repository(request.repository)
   const renamed = scopes?.map((scope) => renameScope(scope, endpoint))
-  const { registry, tls } = endpoint
-  const target: AuthTarget = { registry, repository, base, signal, scopes: renamed, tls }
+  const { registry, tls, scheme } = endpoint
+  // Whoever wrote down that a registry has no TLS, or none to rely on, knows what that means for a password.
+  const plainHttp = scheme !== 'by-name'
+  const target: AuthTarget = { registry, repository, base, signal, scopes: renamed, tls, plainHttp }
   if (request.url !== undefined) {
     const { url } = request
     const led: Lead = { by: base, as: 'upload' }

@@ -177,8 +177,11 @@ function detailsOf(document: unknown): RegistryErrorDetail[] {
         message: typeof item['message'] === 'string' ? item['message'] : '',
       }))
   }
-  const text = details ?? message // Docker's token service says it so
-  return typeof text === 'string' ? [{ code: '', message: text }] : []
+  const { error, error_description: description } = document // RFC 6749, section 5.2
+  const text = details ?? message ?? description // Docker's token service says it in the first
+  const code = typeof error === 'string' ? error : ''
+  if (typeof text !== 'string' && code === '') return []
+  return [{ code, message: typeof text === 'string' ? text : '' }]
 }
 
 /** Untrusted text on its way to a terminal: no control characters, no secrets, not too long. */
