@@ -56,7 +56,7 @@ export async function deletePath(
       repository,
       path,
       method: 'DELETE',
-      scopes: [repositoryScope(reference, 'pull', 'delete')],
+      scopes: [repositoryScope(reference, 'pull,delete')],
       action: `cannot delete ${name}`,
       reference: name,
       signal,
@@ -76,7 +76,9 @@ async function subjectOf(
   call: CallOptions,
 ): Promise<string | undefined> {
   try {
-    return (await fetchManifest(exchange, reference, call)).document.subject?.digest
+    const scopes = [repositoryScope(reference, 'pull,delete')]
+    const { document } = await fetchManifest(exchange, reference, { ...call, scopes })
+    return document.subject?.digest
   } catch (error) {
     const unreadable = [
       'ERR_REGISTRY_BAD_MANIFEST',

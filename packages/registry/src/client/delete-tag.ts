@@ -9,6 +9,7 @@ import type { Exchange } from './exchange.ts'
 import { type FetchedManifest, fetchManifest, headManifest } from './fetch-manifest.ts'
 import { pushBlob } from './push-blob.ts'
 import type { CallOptions } from './registry-client.ts'
+import { repositoryScope } from './scope.ts'
 import { sendManifest } from './send-manifest.ts'
 
 /** Options of {@link RegistryWrites.deleteTag}. */
@@ -63,7 +64,10 @@ async function deleteByStandIn(
   reference: Reference,
   call: CallOptions,
 ): Promise<void> {
-  const original = await fetchManifest(exchange, reference, call)
+  const original = await fetchManifest(exchange, reference, {
+    ...call,
+    scopes: scopesOf(reference),
+  })
   await checkDeletion(exchange, reference, call)
   await pushBlob(exchange, reference, bytesSource(EMPTY_BLOB.bytes), call)
   const manifest = standInManifest()
@@ -134,7 +138,7 @@ async function isThere(
   call: CallOptions,
 ): Promise<boolean> {
   try {
-    await headManifest(exchange, reference, call)
+    await headManifest(exchange, reference, { ...call, scopes: scopesOf(reference) })
     return true
   } catch (error) {
     if (isRegistryError(error, 'ERR_REGISTRY_NOT_FOUND')) return false
@@ -145,11 +149,16 @@ async function isThere(
 /** What the tag stands for; undefined if it is gone. */
 async function digestAt(exchange: Exchange, reference: Reference): Promise<string | undefined> {
   try {
-    return (await fetchManifest(exchange, reference)).descriptor.digest
+    const found = await fetchManifest(exchange, reference, { scopes: scopesOf(reference) })
+    return found.descriptor.digest
   } catch (error) {
     if (isRegistryError(error, 'ERR_REGISTRY_NOT_FOUND')) return undefined
     throw error
   }
+}
+
+function scopesOf(reference: Reference): string[] {
+  return [repositoryScope(reference, 'pull,push')]
 }
 
 function unsupported(reference: Reference, cause: RegistryError | undefined): RegistryError {

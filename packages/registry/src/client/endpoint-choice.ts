@@ -33,10 +33,10 @@ export function queryOf({ registry, repository, path }: ApiRequest): EndpointQue
   return { registry, repository, version }
 }
 
-function needOf({ method, path, repository, scopes = [], url }: ApiRequest): Need {
+function needOf({ method, path, repository, scopes = [] }: ApiRequest): Need {
   const writes = scopes.some((scope) => /:(?:.*,)?(?:push|delete|\*)(?:,|$)/.test(scope))
   if (repository === undefined) return 'origin'
-  if (url !== undefined || writes || (method !== 'GET' && method !== 'HEAD')) return 'push'
+  if (writes || (method !== 'GET' && method !== 'HEAD')) return 'push'
   if (path.startsWith('blobs/') || /^manifests\/[^/]+:/.test(path)) return 'pull'
   return path.startsWith('manifests/') ? 'resolve' : 'origin'
 }

@@ -18,6 +18,11 @@ export interface ManifestHead {
   size?: number
 }
 
+/** What is asked before something is written is asked with the scopes for that, and so of no mirror. */
+interface Scoped {
+  scopes?: readonly string[] | undefined
+}
+
 /** A manifest or index, verified. */
 export interface FetchedManifest {
   descriptor: Descriptor
@@ -30,7 +35,7 @@ export interface FetchedManifest {
 export async function headManifest(
   exchange: Exchange,
   reference: Reference,
-  call: CallOptions = {},
+  call: CallOptions & Scoped = {},
 ): Promise<ManifestHead> {
   const request = requestFor(reference, call)
   const response = await exchange({ ...request, method: 'HEAD', accept: [405] })
@@ -49,7 +54,7 @@ export async function headManifest(
 export async function fetchManifest(
   exchange: Exchange,
   reference: Reference,
-  call: CallOptions & { expected?: Descriptor } = {},
+  call: CallOptions & Scoped & { expected?: Descriptor } = {},
 ): Promise<FetchedManifest> {
   const what = `the manifest of ${familiarName(reference)}`
   const response = await exchange({ ...requestFor(reference, call), method: 'GET' })
@@ -68,7 +73,7 @@ export async function fetchManifest(
   }
 }
 
-function requestFor(reference: Reference, { signal, onRetry }: CallOptions) {
+function requestFor(reference: Reference, { signal, onRetry, scopes }: CallOptions & Scoped) {
   const { registry, repository, tag, digest } = reference
   const name = familiarName(reference)
   return {
@@ -76,6 +81,7 @@ function requestFor(reference: Reference, { signal, onRetry }: CallOptions) {
     repository,
     path: `manifests/${digest ?? tag ?? 'latest'}`,
     headers: { accept: MANIFEST_ACCEPT },
+    scopes,
     action: `cannot get the image ${name}`,
     reference: name,
     signal,

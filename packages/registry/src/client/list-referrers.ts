@@ -44,7 +44,8 @@ export async function hasReferrersApi(
   { signal, onRetry }: CallOptions = {},
 ): Promise<boolean> {
   const { request, path } = listing(subject, { signal, onRetry })
-  const response = await exchange({ ...request, path, method: 'GET', accept: WITHOUT_API })
+  const scopes = [repositoryScope(subject, 'pull,delete')]
+  const response = await exchange({ ...request, scopes, path, method: 'GET', accept: WITHOUT_API })
   response.cancel()
   return response.status === 200
 }

@@ -1,34 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { staticCredentials } from '../auth/credentials.ts'
 import type { Retry } from '../http/retry.ts'
 import { digestOf } from '../image/digest.ts'
 import { parseReference } from '../image/reference.ts'
-import {
-  createTestRegistry,
-  type Fault,
-  type TestRegistry,
-  type TestRegistryOptions,
-} from '../testing/index.ts'
+import type { Fault, TestRegistry } from '../testing/index.ts'
 import { type BlobSource, bytesSource } from './blob-source.ts'
-import {
-  createRegistryClient,
-  type RegistryClient,
-  type RegistryClientOptions,
-} from './registry-client.ts'
+import { createBench } from './servers.test.fixture.ts'
 
 const MIB = 1024 * 1024
 const bytes = randomBytes(3 * MIB + 1)
 const digest = digestOf(bytes)
 const source = bytesSource(bytes)
 const users = { ann: 'password' }
-const open: Array<{ close(): Promise<void> }> = []
+const { start, connect, serve, close } = createBench()
 
-afterEach(async () => {
-  for (const each of open.splice(0).reverse()) await each.close()
-})
+afterEach(close)
 
 describe('pushBlob', () => {
   it.for([
@@ -215,13 +202,13 @@ describe('the address of an upload', () => {
     const seen: Array<{ host: string; url: string; authorization: string | undefined }> = []
     const other = await serve((request, host) => {
       seen.push({ host, url: request.url, authorization: request.authorization })
-      return [201, {}]
+      return [201]
     })
     const host = await serve((request, own) => {
       seen.push({ host: own, url: request.url, authorization: request.authorization })
       if (request.authorization === undefined)
         return [401, { 'www-authenticate': 'Basic realm="x"' }]
-      if (request.method === 'HEAD') return [404, {}]
+      if (request.method === 'HEAD') return [404]
       return [202, { location: `http://${other}/up;x?_state=a~b%2Fc==&z=%20+` }]
     })
     const credentials = staticCredentials(host, 'ann', users.ann)
@@ -246,7 +233,7 @@ describe('the address of an upload', () => {
     'https://169.254.169.254/latest/meta-data',
     'file:///etc/passwd',
   ])('is refused if it is %s', async (location) => {
-    const host = await serve(({ method }) => (method === 'HEAD' ? [404, {}] : [202, { location }]))
+    const host = await serve(({ method }) => (method === 'HEAD' ? [404] : [202, { location }]))
     await expect(
       connect().pushBlob(parseReference(`${host}/team/app`), source),
     ).rejects.toMatchObject({
@@ -255,7 +242,7 @@ describe('the address of an upload', () => {
   })
 
   it('is missed if there is none', async () => {
-    const host = await serve(({ method }) => (method === 'HEAD' ? [404, {}] : [202, {}]))
+    const host = await serve(({ method }) => (method === 'HEAD' ? [404] : [202]))
     await expect(
       connect().pushBlob(parseReference(`${host}/team/app`), source),
     ).rejects.toMatchObject({
@@ -265,9 +252,7 @@ describe('the address of an upload', () => {
 })
 
 it('does not believe a registry that takes a blob and does not have it', async () => {
-  const host = await serve(({ method }) =>
-    method === 'HEAD' ? [404, {}] : [202, { location: '/up' }],
-  )
+  const host = await serve(({ method }) => (method === 'HEAD' ? [404] : [202, { location: '/up' }]))
   await expect(
     connect().pushBlob(parseReference(`${host}/team/app`), source),
   ).rejects.toMatchObject({
@@ -280,7 +265,7 @@ it.for(['0-99999999999', '0-5'])(
   'does not believe a registry that has the bytes %s of others',
   async (range) => {
     const host = await serve(({ method }) => {
-      if (method === 'HEAD') return [404, {}]
+      if (method === 'HEAD') return [404]
       return [202, { location: '/up', ...(method === 'PATCH' ? { range } : {}) }]
     })
     const call = { chunkBytes: MIB }
@@ -288,59 +273,6 @@ it.for(['0-99999999999', '0-5'])(
     await expect(push).rejects.toMatchObject({ code: 'ERR_REGISTRY_PROTOCOL' })
   },
 )
-
-async function start(
-  options: TestRegistryOptions = {},
-  client: (host: string) => RegistryClientOptions = () => ({}),
-): Promise<{
-  registry: TestRegistry
-  client: RegistryClient
-  reference: ReturnType<typeof parseReference>
-}> {
-  const registry = await createTestRegistry(options)
-  open.push(registry)
-  const reference = parseReference(`${registry.host}/team/app`)
-  const connected = connect(client(registry.host))
-  await connected.ping(registry.host).catch(() => {})
-  registry.requests.length = 0
-  return { registry, reference, client: connected }
-}
-
-function connect(options: RegistryClientOptions = {}): RegistryClient {
-  const retry = { attempts: 3, baseMs: 1 }
-  const client = createRegistryClient({ retry, ...options })
-  open.push(client)
-  return client
-}
-
-interface Seen {
-  method: string
-  url: string
-  authorization: string | undefined
-}
-
-/** A registry that answers whatever the test wants. */
-async function serve(
-  answer: (request: Seen, host: string) => [status: number, headers: Record<string, string>],
-): Promise<string> {
-  const server = createServer((request, response) => {
-    const { method = '', url = '', headers } = request
-    request.resume().on('end', () => {
-      const [status, fields] = answer({ method, url, authorization: headers.authorization }, host)
-      response.writeHead(status, fields).end()
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  open.push({
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-    },
-  })
-  // A server that listens on TCP has an address of this form.
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return host
-}
 
 function methodsOf({ requests }: TestRegistry): string[] {
   return requests.filter(({ server }) => server === 'registry').map(({ method }) => method)

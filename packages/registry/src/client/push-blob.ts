@@ -68,7 +68,7 @@ export async function pushBlob(
 ): Promise<PushOutcome> {
   const { descriptor } = source
   const { signal, onRetry } = options
-  const scopes = [repositoryScope(reference, 'pull', 'push')]
+  const scopes = [repositoryScope(reference, 'pull,push')]
   const isThere = () => hasBlob(exchange, reference, descriptor, { scopes, signal, onRetry })
   if (await isThere()) return 'exists'
   return uploadBlob({

@@ -82,7 +82,7 @@ export async function readReferrersTag(
 ): Promise<Descriptor[]> {
   const reference = withTag(subject, referrersTag(subject.digest ?? ''))
   try {
-    const { entries = [] } = (await readIndex(exchange, reference, call)) ?? {}
+    const { entries = [] } = (await readIndex(exchange, reference, 'pull', call)) ?? {}
     return entries.map((entry) => parseDescriptor(entry, familiarName(reference)))
   } catch (error) {
     if (isRegistryError(error, 'ERR_REGISTRY_BAD_MANIFEST')) return []
@@ -101,7 +101,7 @@ async function changeIndex(
   call: CallOptions,
 ): Promise<void> {
   for (let writes = 0; ; writes++) {
-    const stored = await readIndex(exchange, reference, call)
+    const stored = await readIndex(exchange, reference, 'pull,push', call)
     const manifests = apply(stored?.entries ?? [])
     if (manifests === undefined) return
     if (writes >= MAX_WRITES) throw tooBusy(reference)
@@ -131,6 +131,7 @@ async function writeIndex(
 async function readIndex(
   exchange: Exchange,
   reference: Reference,
+  access: 'pull' | 'pull,push',
   call: CallOptions,
 ): Promise<StoredIndex | undefined> {
   const { registry, repository, tag } = reference
@@ -141,7 +142,7 @@ async function readIndex(
     path: `manifests/${tag}`,
     method: 'GET',
     headers: { accept: MANIFEST_ACCEPT },
-    scopes: [repositoryScope(reference, 'pull')],
+    scopes: [repositoryScope(reference, access)],
     action: `cannot read ${what}`,
     reference: familiarName(reference),
     signal: call.signal,

@@ -35,7 +35,7 @@ export async function sendManifest(
     method: 'PUT',
     headers: { 'content-type': mediaType, ...(etag === undefined ? {} : { 'if-match': etag }) },
     body: bytes,
-    scopes: [repositoryScope(reference, 'pull', 'push')],
+    scopes: [repositoryScope(reference, 'pull,push')],
     action: `cannot push ${name}`,
     reference: name,
     signal: call.signal,

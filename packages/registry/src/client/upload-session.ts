@@ -203,7 +203,7 @@ function requestFor({ reference, descriptor, signal }: UploadTarget) {
   return {
     registry,
     repository,
-    scopes: [repositoryScope(reference, 'pull', 'push')],
+    scopes: [repositoryScope(reference, 'pull,push')],
     action: `cannot upload ${descriptor.digest} to ${name}`,
     reference: name,
     signal,
