@@ -57,13 +57,14 @@ export async function* listPages<Item>(
       continue
     }
     const { items, count } = await listing.read(response)
-    const fresh = items.filter((item) => !seen.has(keyOf(item)))
-    for (const item of fresh) seen.add(keyOf(item))
-    yield* fresh
-    barren = fresh.length > 0 ? 0 : barren + 1
+    const fresh = new Map(items.map((item) => [keyOf(item), item]))
+    for (const key of fresh.keys()) if (seen.has(key)) fresh.delete(key)
+    for (const key of fresh.keys()) seen.add(key)
+    yield* fresh.values()
+    barren = fresh.size > 0 ? 0 : barren + 1
     const last = items.at(-1)
     const link = nextLink(response)
-    const onward = takesLast && last !== undefined && fresh.length > 0
+    const onward = takesLast && last !== undefined && fresh.size > 0
     if (link?.origin === response.url.origin) {
       if (visited.has(link.href) || barren > MAX_BARREN_PAGES) throw endless(response)
       visited.add(link.href)
