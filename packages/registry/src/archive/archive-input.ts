@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { constants, createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type Duplex, pipeline } from 'node:stream'
 import * as zlib from 'node:zlib'
@@ -52,7 +52,8 @@ export function decompressor(kind: string): Duplex | undefined {
 export async function openArchiveInput(path: string): Promise<ArchiveInput> {
   let handle: FileHandle | undefined
   try {
-    handle = await open(path, 'r')
+    // A pipe that nobody writes to would keep a plain open waiting.
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const found = await handle.stat()
     if (!found.isFile()) throw badArchive(path, 'it is not a regular file')
     const start = Buffer.alloc(6)

@@ -92,7 +92,7 @@ async function* readMembers(
     if (block.length === 0) return
     if (block.length < BLOCK_BYTES) throw badArchive(path, 'it is cut short')
     await advance(BLOCK_BYTES)
-    const header = decode(block, path)
+    const header = decode(block, path, position === BLOCK_BYTES)
     if (header === undefined) return
     if (EXTENSIONS.has(header.type)) {
       if (header.size > MAX_EXTENDED_BYTES)
@@ -115,11 +115,12 @@ async function* readMembers(
   }
 }
 
-function decode(block: Uint8Array, path: string): TarHeader | undefined {
+function decode(block: Uint8Array, path: string, isFirst: boolean): TarHeader | undefined {
   try {
     return decodeHeader(block)
   } catch (cause) {
-    throw badArchive(path, cause instanceof Error ? cause.message : String(cause), { cause })
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw badArchive(path, isFirst ? 'it is not a tar archive' : why, { cause })
   }
 }
 

