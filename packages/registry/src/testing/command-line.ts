@@ -22,6 +22,7 @@ An OCI registry for tests. It keeps what is pushed in memory, and ends on SIGTER
   --read-only            refuse every change
   --no-delete            refuse to delete
   --no-referrers         have no referrers API
+  --sparse               take manifests before what they refer to
   --redirect-blobs       serve blobs from another port, by a redirect
   --page-size N          entries of a list at once
   --chunk-min BYTES      what a chunk has to have
@@ -53,6 +54,7 @@ export function parseCommandLine(args: string[]): TestRegistryOptions | 'help' {
     readOnly: values['read-only'] ?? false,
     deletion: values['no-delete'] ? { tags: false, manifests: false, blobs: false } : {},
     referrers: !values['no-referrers'],
+    sparse: values.sparse ?? false,
     redirectBlobs: values['redirect-blobs'] ?? false,
     ...number('pageSize', '--page-size', values['page-size']),
     ...number('chunkMinBytes', '--chunk-min', values['chunk-min']),
@@ -73,6 +75,7 @@ const OPTIONS = {
   'read-only': { type: 'boolean' },
   'no-delete': { type: 'boolean' },
   'no-referrers': { type: 'boolean' },
+  sparse: { type: 'boolean' },
   'redirect-blobs': { type: 'boolean' },
   'page-size': { type: 'string' },
   'chunk-min': { type: 'string' },

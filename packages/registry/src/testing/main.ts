@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { parseCommandLine, USAGE, UsageError } from './command-line.ts'
 import { createTestRegistry } from './test-registry.ts'
 
