@@ -81,6 +81,8 @@ export async function sendAnswer(
   const { status, headers, body } = answer
   const bodiless = status === 204 || status === 304
   const length = bodiless || fault?.type === 'huge' ? {} : { 'content-length': `${body.size}` }
+  // After a length that is wrong nobody could tell where the next answer begins.
+  response.shouldKeepAlive &&= fault?.type !== 'wrong-content-length'
   response.writeHead(status, { ...length, ...headers })
   if (head || bodiless) return void response.end()
   switch (fault?.type) {

@@ -74,14 +74,25 @@ const BY_TYPE: Record<FaultEffect['type'], ReadonlyArray<KnownFault>> = {
     { name: 'lost answer', effect: { type: 'lost-answer' }, on: ALL, methods: WRITING },
   ],
   cut: [
-    { name: 'cut at once', effect: { type: 'cut', afterBytes: 0 }, on: ALL },
+    { name: 'cut at once', effect: { type: 'cut', afterBytes: 0 }, on: [...READ, 'token', 'ping'] },
     { name: 'cut', effect: { type: 'cut', afterBytes: SOME_BYTES }, on: [...READ, 'token'] },
   ],
   stall: [
-    { name: 'stall at once', effect: { type: 'stall', afterBytes: 0 }, on: ALL },
+    {
+      name: 'stall at once',
+      effect: { type: 'stall', afterBytes: 0 },
+      on: [...READ, 'token', 'ping'],
+    },
     { name: 'stall', effect: { type: 'stall', afterBytes: SOME_BYTES }, on: [...READ, 'token'] },
   ],
-  drip: [{ name: 'drip', effect: { type: 'drip', bytes: 64, everyMs: 1 }, on: [...READ, 'token'] }],
+  drip: [
+    { name: 'drip', effect: { type: 'drip', bytes: 64, everyMs: 1 }, on: ['manifest', 'blob'] },
+    {
+      name: 'byte by byte',
+      effect: { type: 'drip', bytes: 1, everyMs: 1 },
+      on: ['tags', 'catalog', 'referrers', 'token'],
+    },
+  ],
   corrupt: [
     { name: 'last byte corrupt', effect: { type: 'corrupt' }, on: ['manifest', 'blob'] },
     {
@@ -121,16 +132,28 @@ const BY_TYPE: Record<FaultEffect['type'], ReadonlyArray<KnownFault>> = {
     {
       name: 'wrong Docker-Content-Digest',
       effect: { type: 'wrong-digest-header' },
-      on: ['manifest', 'blob', 'upload'],
-      methods: ['GET', 'HEAD', 'PUT'],
+      on: ['manifest', 'blob'],
+      methods: ['GET', 'HEAD'],
+    },
+    {
+      name: 'wrong Docker-Content-Digest after a push',
+      effect: { type: 'wrong-digest-header' },
+      on: ['manifest', 'upload'],
+      methods: ['PUT'],
     },
   ],
   'no-digest-header': [
     {
       name: 'no Docker-Content-Digest',
       effect: { type: 'no-digest-header' },
-      on: ['manifest', 'blob', 'upload'],
-      methods: ['GET', 'HEAD', 'PUT'],
+      on: ['manifest', 'blob'],
+      methods: ['GET', 'HEAD'],
+    },
+    {
+      name: 'no Docker-Content-Digest after a push',
+      effect: { type: 'no-digest-header' },
+      on: ['manifest', 'upload'],
+      methods: ['PUT'],
     },
   ],
   header: [
