@@ -146,6 +146,14 @@ export type {
 } from './layout/verify-layout.ts'
 export { type PullOptions, type PullResult, pull } from './pull/pull.ts'
 export type { PullEvent, PullListener, PullStatus } from './pull/pull-event.ts'
+export { type AttachedFile, type Attachment, type AttachOptions, attach } from './push/attach.ts'
+export {
+  type BuiltIndex,
+  buildIndex,
+  type IndexEntry,
+  type IndexOptions,
+} from './push/build-index.ts'
+export { type PushEvent, type PushOptions, type PushResult, push } from './push/push.ts'
 export type {
   ContentLease,
   ContentName,

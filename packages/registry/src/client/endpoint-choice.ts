@@ -33,10 +33,10 @@ export function queryOf({ registry, repository, path }: ApiRequest): EndpointQue
   return { registry, repository, version }
 }
 
-function needOf({ method, path, repository, scopes = [] }: ApiRequest): Need {
+function needOf({ method, path, repository, scopes = [], beforeWrite }: ApiRequest): Need {
   const writes = scopes.some((scope) => /:(?:.*,)?(?:push|delete|\*)(?:,|$)/.test(scope))
   if (repository === undefined) return 'origin'
-  if (writes || (method !== 'GET' && method !== 'HEAD')) return 'push'
+  if (writes || beforeWrite || (method !== 'GET' && method !== 'HEAD')) return 'push'
   if (path.startsWith('blobs/') || /^manifests\/[^/]+:/.test(path)) return 'pull'
   return path.startsWith('manifests/') ? 'resolve' : 'origin'
 }

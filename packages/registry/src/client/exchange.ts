@@ -29,6 +29,8 @@ export interface ApiRequest {
   scopes?: readonly string[] | undefined
   /** Set if a tag led to the digest in `path`: mirrors may be for tags only. */
   byTag?: boolean
+  /** Set if what is written next hangs on the answer: then no mirror is asked. */
+  beforeWrite?: boolean | undefined
   /** What could not be done, to what, should it fail. */
   action: string
   reference?: string

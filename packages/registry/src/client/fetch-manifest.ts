@@ -18,9 +18,10 @@ export interface ManifestHead {
   size?: number
 }
 
-/** What is asked before something is written is asked with the scopes for that, and so of no mirror. */
-interface Scoped {
+/** How a manifest is asked for if what is written next hangs on it, as in an ApiRequest. */
+interface BeforeWrite {
   scopes?: readonly string[] | undefined
+  beforeWrite?: boolean | undefined
 }
 
 /** A manifest or index, verified. */
@@ -35,7 +36,7 @@ export interface FetchedManifest {
 export async function headManifest(
   exchange: Exchange,
   reference: Reference,
-  call: CallOptions & Scoped = {},
+  call: CallOptions & BeforeWrite = {},
 ): Promise<ManifestHead> {
   const request = requestFor(reference, call)
   const response = await exchange({ ...request, method: 'HEAD', accept: [405] })
@@ -54,7 +55,7 @@ export async function headManifest(
 export async function fetchManifest(
   exchange: Exchange,
   reference: Reference,
-  call: CallOptions & Scoped & { expected?: Descriptor } = {},
+  call: CallOptions & BeforeWrite & { expected?: Descriptor } = {},
 ): Promise<FetchedManifest> {
   const what = `the manifest of ${familiarName(reference)}`
   const response = await exchange({ ...requestFor(reference, call), method: 'GET' })
@@ -73,7 +74,10 @@ export async function fetchManifest(
   }
 }
 
-function requestFor(reference: Reference, { signal, onRetry, scopes }: CallOptions & Scoped) {
+function requestFor(
+  reference: Reference,
+  { signal, onRetry, scopes, beforeWrite }: CallOptions & BeforeWrite,
+) {
   const { registry, repository, tag, digest } = reference
   const name = familiarName(reference)
   return {
@@ -82,6 +86,7 @@ function requestFor(reference: Reference, { signal, onRetry, scopes }: CallOptio
     path: `manifests/${digest ?? tag ?? 'latest'}`,
     headers: { accept: MANIFEST_ACCEPT },
     scopes,
+    beforeWrite,
     action: `cannot get the image ${name}`,
     reference: name,
     signal,

@@ -48,6 +48,7 @@ export async function hasBlob(
     path: `blobs/${digest}`,
     method: 'HEAD',
     scopes,
+    beforeWrite: true,
     action: `cannot ask for ${digest} in ${name}`,
     reference: name,
     signal,

@@ -8,6 +8,7 @@ import { type ImageIndex, type ImageManifest, parseManifest } from '../image/man
 import { isIndexType, isManifestType } from '../image/media-types.ts'
 import { familiarName, type Reference, withDigest, withTag } from '../image/reference.ts'
 import type { Exchange } from './exchange.ts'
+import { headManifest } from './fetch-manifest.ts'
 import type { ReferrersTags } from './referrers-tag.ts'
 import type { CallOptions } from './registry-client.ts'
 import { type OutgoingManifest, sendManifest } from './send-manifest.ts'
@@ -35,6 +36,21 @@ export interface PutManifestResult {
 
 /** As many as every registry that knows the parameter should take. Source: distribution-spec, "Pushing Manifests". */
 const TAGS_AT_ONCE = 10
+
+/** `HEAD /v2/NAME/manifests/REFERENCE`, of the registry that a push would go to. */
+export async function hasManifest(
+  exchange: Exchange,
+  reference: Reference,
+  call: CallOptions = {},
+): Promise<boolean> {
+  try {
+    const { mediaType } = await headManifest(exchange, reference, { ...call, beforeWrite: true })
+    return mediaType !== '' // nothing is said where HEAD is not known
+  } catch (error) {
+    if (isRegistryError(error, 'ERR_REGISTRY_NOT_FOUND')) return false
+    throw error
+  }
+}
 
 /** Push a manifest whose blobs are there, under a tag, several tags, or none but its digest. */
 export async function putManifest(

@@ -7,6 +7,7 @@ import { type DeleteTagOptions, deleteTag } from './delete-tag.ts'
 import type { Exchange } from './exchange.ts'
 import { hasBlob, type PushBlobOptions, pushBlob } from './push-blob.ts'
 import {
+  hasManifest,
   type ManifestBytes,
   type PutManifestOptions,
   type PutManifestResult,
@@ -18,7 +19,9 @@ import type { PushOutcome } from './upload-blob.ts'
 
 /** What changes a registry: the part of {@link RegistryClient} that pushes and deletes. */
 export interface RegistryWrites {
-  /** Whether the blob is there, by digest and, if the registry says it, size. */
+  /** Whether the manifest is there. Asked where pushes go, and of no mirror. */
+  hasManifest(reference: Reference, options?: CallOptions): Promise<boolean>
+  /** Whether the blob is there, by digest and, if the registry says it, size. Asked where pushes go, and of no mirror. */
   hasBlob(
     reference: Reference,
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
@@ -60,6 +63,7 @@ export function createRegistryWrites(
 ): RegistryWrites {
   const referrersTags = createReferrersTags(exchange)
   return {
+    hasManifest: (reference, call) => hasManifest(exchange, reference, call),
     hasBlob: (reference, descriptor, call) => hasBlob(exchange, reference, descriptor, call),
     pushBlob: (reference, source, call) =>
       pushBlob(exchange, reference, source, { ...call, policy }),

@@ -1,20 +1,27 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { requiresProgram } from '@cromwell/test-support'
+import { requires, requiresProgram } from '@cromwell/test-support'
 import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest'
 import { bytesSource } from '../client/blob-source.ts'
 import { createRegistryClient, type RegistryClient } from '../client/registry-client.ts'
 import { digestOf } from '../image/digest.ts'
 import { parseReference } from '../image/reference.ts'
+import { openImageLayout } from '../layout/image-layout.ts'
+import { layoutStore } from '../store/layout-store.ts'
 import { makeImage, makeLayer } from '../testing/index.ts'
 import { type DockerRegistry, startDockerRegistry } from './docker-registry.test.fixture.ts'
+import { push } from './push.ts'
 
 // The reference implementation of a registry, as Debian ships it; what it has is read back by skopeo.
 const run = promisify(execFile)
+const checkout = fileURLToPath(new URL('../../../../', import.meta.url))
+const images = process.env['CROMWELL_TEST_IMAGES'] ?? join(checkout, '../shared/images')
 const servers = new Map<boolean, Promise<DockerRegistry>>()
 const clients: RegistryClient[] = []
 let directory: string
@@ -105,6 +112,28 @@ describe('with docker-registry', () => {
       for (const layer of image.layers) {
         expect(await readFile(join(copy, layer.digest.replace('sha256:', '')))).toEqual(layer.blob)
       }
+    }
+  })
+
+  it('takes genuine images from a layout, so that skopeo reads the same bytes', async (context) => {
+    const skopeo = requiresProgram(context, 'skopeo')
+    requires(context, 'images', existsSync(images), `there are no genuine images in ${images}`)
+    const { client, team } = await start(context)
+    const store = layoutStore(openImageLayout(join(images, 'alpine')))
+    const { descriptor } = await push({ store, name: '3.20' }, `${team}/alpine:3.20`, { client })
+    const copy = await mkdtemp(join(directory, 'copy-'))
+    const from = `docker://${team}/alpine:3.20`
+    await run(skopeo, ['copy', '-q', '--all', '--src-tls-verify=false', from, `oci:${copy}:3.20`])
+    const index = JSON.parse(await readFile(join(copy, 'index.json'), 'utf8'))
+    expect(index.manifests[0].digest).toBe(descriptor.digest)
+    const blobs = await readdir(join(copy, 'blobs', 'sha256'))
+    expect(blobs.length).toBeGreaterThan(6)
+    for (const name of blobs) {
+      const path = join('blobs', 'sha256', name)
+      const [read, original] = await Promise.all(
+        [copy, join(images, 'alpine')].map((root) => readFile(join(root, path))),
+      )
+      expect(read?.equals(original ?? Buffer.of())).toBe(true)
     }
   })
 

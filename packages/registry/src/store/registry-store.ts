@@ -65,8 +65,7 @@ export function registryStore(
     read,
     async has(descriptor, call) {
       if (!isDocumentType(descriptor.mediaType)) return client.hasBlob(home, descriptor, call)
-      const head = await orUndefined(() => client.head(at(descriptor), call))
-      return head !== undefined
+      return client.hasManifest(at(descriptor), call)
     },
     async *open(descriptor, offset = 0, signal) {
       if (isDocumentType(descriptor.mediaType)) {
