@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -17,6 +18,8 @@ const run = promisify(execFile)
 const program = fileURLToPath(new URL('../../bin/cromwell-test-registry.mjs', import.meta.url))
 const image = makeImage({ layers: [makeLayer({ a: 'a' }), makeLayer({ b: 'b' })] })
 const started: ChildProcess[] = []
+/** Far more than a process of Node without it has. */
+const LARGE_MIB = 384
 let directory: string
 
 beforeEach(async () => {
@@ -78,6 +81,29 @@ describe('cromwell-test-registry', () => {
     expect(stdout).toMatch(/^[0-9a-f]{64}\n$/)
   })
 
+  it('holds no blob in memory that it keeps on disk, coming or going', async (context) => {
+    requires(context, 'linux', process.platform === 'linux', 'there is no /proc')
+    const { child, origin } = await start(['--data', join(directory, 'data')])
+    const chunk = randomBytes(1024 * 1024)
+    const hash = createHash('sha256')
+    const uploads = `${origin}/v2/app/blobs/uploads/`
+    const location = (await fetch(uploads, { method: 'POST' })).headers.get('location')
+    const body = ReadableStream.from(repeated(chunk, LARGE_MIB, (each) => hash.update(each)))
+    const upload = { method: 'PATCH', body, duplex: 'half' } as RequestInit // duplex is missing in the types
+    expect((await fetch(new URL(location ?? '', origin), upload)).status).toBe(202)
+    const digest = `sha256:${hash.digest('hex')}`
+    const closing = new URL(location ?? '', origin)
+    closing.searchParams.set('digest', digest)
+    expect((await fetch(closing, { method: 'PUT' })).status).toBe(201)
+    let size = 0
+    const { body: content } = await fetch(`${origin}/v2/app/blobs/${digest}`)
+    for await (const each of content ?? []) size += each.byteLength
+    expect(size).toBe(LARGE_MIB * chunk.length)
+    const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
+    const peakKib = Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1])
+    expect(peakKib / 1024).toBeLessThan(LARGE_MIB / 2)
+  })
+
   it.for(['SIGTERM', 'SIGINT'] as const)('ends on %s, whatever is under way', async (signal) => {
     const fault = { on: 'blob', type: 'stall', afterBytes: 0 }
     const { child, host } = await start(['--fault', JSON.stringify({ ...fault, times: 9 })])
@@ -135,6 +161,13 @@ describe('the command line', () => {
   })
 })
 
+function* repeated(chunk: Buffer, times: number, seen: (chunk: Buffer) => void): Generator<Buffer> {
+  for (let i = 0; i < times; i++) {
+    seen(chunk)
+    yield chunk
+  }
+}
+
 /** What turns a promise into whether it was kept. */
 const yesOrNo = [() => true, () => false] as const
 
@@ -143,13 +176,20 @@ function podmanIn(podman: string, directory: string) {
   return (...args: string[]) => run(podman, [...storage, '--storage-driver', 'vfs', ...args])
 }
 
-async function start(args: string[]): Promise<{ child: ChildProcess; host: string }> {
+interface Started {
+  child: ChildProcess
+  host: string
+  origin: string
+}
+
+async function start(args: string[]): Promise<Started> {
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   started.push(child)
   const [line] = await once(createInterface(child.stdout), 'line')
-  const [, host = ''] = /^listening on https?:\/\/(127\.0\.0\.1:\d+)$/.exec(line) ?? []
+  const [, origin = '', host = ''] =
+    /^listening on (https?:\/\/(127\.0\.0\.1:\d+))$/.exec(line) ?? []
   expect(host, line).not.toBe('')
-  return { child, host }
+  return { child, host, origin }
 }

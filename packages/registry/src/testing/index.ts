@@ -1,5 +1,6 @@
 export type { AccessOptions } from './access.ts'
 export type { ContentOptions } from './call.ts'
+export { type Certificate, makeCertificate } from './certificate.ts'
 export type { Endpoint, Fault, FaultEffect, FaultTarget } from './fault.ts'
 export {
   type ImageOptions,
