@@ -30,6 +30,7 @@ const RUNTIME_DEPENDENCIES: Record<string, readonly string[]> = {
 const PROGRAMS = new Set([
   'packages/engine/src/unpack-worker.ts',
   'packages/ns-native/src/overlay-changes/worker.ts',
+  'packages/registry/src/testing/main.ts',
 ])
 
 /**
@@ -85,9 +86,7 @@ function withoutComments(text: string): string {
 function sources(): SourceFile[] {
   return Object.keys(STAIRS).flatMap((name) =>
     readdirSync(join(root, 'packages', name, 'src'), { recursive: true, encoding: 'utf8' })
-      .filter(
-        (file) => file.endsWith('.ts') && !file.includes('.test.') && !file.includes('testing'),
-      )
+      .filter((file) => file.endsWith('.ts') && !file.includes('.test.'))
       .map((file) => {
         const path = join('packages', name, 'src', file)
         return { package: name, path, text: readFileSync(join(root, path), 'utf8') }

@@ -34,7 +34,7 @@ export interface FaultTarget {
 export type FaultEffect =
   /** An error instead of what was asked for; nothing is done. `code` is the error's, default `FAULT`. */
   | { type: 'status'; status: number; retryAfter?: string; message?: string; code?: string }
-  /** The connection is cut without an answer, and nothing is done. */
+  /** The connection is reset (by RST, unless it is TLS) without an answer, and nothing is done. */
   | { type: 'reset' }
   /** What was asked for is done, and then the connection is cut without an answer. */
   | { type: 'lost-answer' }

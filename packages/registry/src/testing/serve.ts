@@ -69,12 +69,18 @@ export async function serve(
   if (typeof outcome === 'object') entry.status = outcome.status
   requests.push(entry)
   if (outcome === 'silence') return
-  if (outcome === 'cut') return void response.destroy()
+  if (outcome === 'cut') return cut(request, fault?.type === 'reset')
   const onSent = (bytes: number) => {
     entry.sent += bytes
   }
   const sending = { head: method === 'HEAD', fault, onSent }
   await sendAnswer(response, outcome, sending).catch(() => response.destroy())
+}
+
+/** End the connection: as a process does that ends, or as one that crashes, which only plain TCP lets us do. */
+function cut({ socket }: IncomingMessage, harshly: boolean): void {
+  if (harshly && !('encrypted' in socket)) socket.resetAndDestroy()
+  else socket.destroy()
 }
 
 async function outcomeOf(

@@ -280,6 +280,15 @@ describe('a test registry', () => {
       expect((await put({ 'if-match': etag })).status).toBe(201)
     }))
 
+  it('resets connections, or ends them when all is done', () =>
+    withRegistry({}, async (api, registry) => {
+      registry.addFault({ on: 'manifest', type: 'reset' })
+      registry.addFault({ on: 'manifest', type: 'lost-answer' })
+      const failure = () => api.ask('DELETE', 'manifests/1').catch((error) => error.cause.code)
+      expect([await failure(), registry.tags('team/app')]).toEqual(['ECONNRESET', ['1']])
+      expect([await failure(), registry.tags('team/app')]).toEqual(['UND_ERR_SOCKET', []])
+    }))
+
   it('makes faults where and when it is told to', () =>
     withRegistry({}, async (api, registry) => {
       registry.addImage('other:1', image)
