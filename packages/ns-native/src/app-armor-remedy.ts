@@ -7,22 +7,22 @@ export function appArmorRemedy(
 ): string | undefined {
   if (confinedBy !== undefined) {
     return (
-      `AppArmor confines this process by the profile ${confinedBy}: run it outside of that, or let ` +
-      `it start the helper under a profile of its own (the rule ${FIXED_HELPER} Px, and ${SETUP})`
+      `AppArmor confines this process by the profile ${confinedBy}: run it outside of that, or let it ` +
+      `start the helper under one of its own, by the rule ${FIXED_HELPER} Px; ${SETUP} puts that there`
     )
   }
   if (!restricts || process.geteuid?.() === 0) return undefined
   switch (fixedHelper(findHelper())) {
     case 'missing':
       return (
-        `AppArmor restricts user namespaces here: ${SETUP} gives them to the helper alone; ` +
-        'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 gives them to every program'
+        `AppArmor restricts user namespaces here: ${SETUP} allows them to the helper alone; ` +
+        'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, as root, to every program'
       )
     case 'other':
-      return `${FIXED_HELPER} is not that of this version, or not root’s alone: ${SETUP} puts the right one there`
+      return `${FIXED_HELPER} is of another version, or not root’s alone: ${SETUP} puts the right one there`
     case 'ready':
       return `the AppArmor profile of ${FIXED_HELPER} is not loaded: as root, apparmor_parser -r ${PROFILE_PATH}`
   }
 }
 
-const SETUP = 'as root, `cromwell setup` (without the command line: the script of setupScript())'
+const SETUP = '`cromwell setup` as root (or the script of setupScript())'

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AppArmor, appArmor } from './app-armor.ts'
+import { type AppArmor, appArmor, FIXED_HELPER } from './app-armor.ts'
 import { appArmorRemedy } from './app-armor-remedy.ts'
 import { cgroupFacility } from './cgroup-facility.ts'
 import { NamespaceError } from './errors.ts'
@@ -142,7 +142,7 @@ export function appArmorFacility(userNamespacesWork: boolean, found = appArmor()
         ? `this process is confined by ${confinedBy}, and user namespaces work`
         : process.geteuid?.() === 0
           ? 'restricts user namespaces, but not those of root'
-          : 'restricts user namespaces, and a profile allows those of the helper'
+          : `restricts user namespaces, and a profile allows those of ${FIXED_HELPER}`
     return { name, ok: true, detail }
   }
   const fix = appArmorRemedy(found)

@@ -98,16 +98,12 @@ export class SetupCommand extends CliCommand {
   }
 
   #onlyRoot(message: string): CliError {
-    const words = [
-      ...this.context.environment.self,
-      'setup',
-      ...(this.uninstall ? ['--uninstall'] : []),
-    ]
-    const shown = words
+    const command = ['setup', ...(this.uninstall ? ['--uninstall'] : [])]
+    const shown = [...this.context.environment.self, ...command]
       .map((word) => (/^[\w/.@%+=:,-]+$/.test(word) ? word : `'${word}'`))
       .join(' ')
     return new CliError('ERR_CLI_SETUP', message, {
-      hint: `sudo ${shown}   (what that does: cromwell setup --print)`,
+      hint: `sudo ${shown}   (what that does: cromwell ${command.join(' ')} --print)`,
     })
   }
 }
