@@ -10,12 +10,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import {
+  cgroup,
   defaultSeccompProfile,
   type IdMappingPlan,
   idmap,
   type SeccompProfile,
 } from '@cromwell/ns-native'
-import { hostPrograms } from '@cromwell/test-support'
+import { hostPrograms, requires } from '@cromwell/test-support'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exampleConfig } from './example-config.test.fixture.ts'
 import { removeOwnTree } from './removal.ts'
@@ -110,6 +111,26 @@ test('limits, ranks and clocks of the config hold inside', async () => {
   await runtime.delete('limited')
   expect([files, score, domain]).toEqual(['50', '300', 'example'])
   expect(Number(uptime?.split(' ')[0])).toBeGreaterThan(1e9)
+})
+
+test('cgroupsPath names the group, or the launch fails: it is never ignored', async (context) => {
+  const name = `named-${process.pid}`
+  const run = (cgroupsPath: string) => {
+    const reservation = reserve('grouped', ['sleep', '60'], {}, (config) => {
+      config.linux = { ...config.linux, cgroupsPath }
+    })
+    return runtime.run(reservation, { idMapping, stdio: ignored })
+  }
+  await expect(run(`/none-${process.pid}/one`)).rejects.toMatchObject({
+    code: 'ERR_NS_SPEC',
+    pointer: '/cgroup/parent',
+  })
+  requires(context, 'cgroup', cgroup.detect().by !== undefined, 'no control group is this user’s')
+  const container = await run(name)
+  expect(readFileSync(`/proc/${container.pid}/cgroup`, 'utf8')).toMatch(`/${name}`)
+  await runtime.kill('grouped', 'SIGKILL')
+  await container.wait()
+  await runtime.delete('grouped')
 })
 
 test('the resources of the config are limits', async () => {

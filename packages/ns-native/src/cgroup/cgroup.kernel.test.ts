@@ -9,6 +9,7 @@ import type { LaunchSpec } from '../launch-spec.ts'
 import { cgroup } from './cgroup.ts'
 import { currentFacts } from './facts.ts'
 import { isOurs } from './group-files.ts'
+import { parseGroups } from './layout.ts'
 
 beforeEach((context) => {
   requires(context, 'user-namespaces', canCreateUserNamespace(), 'this user may not create one')
@@ -45,6 +46,18 @@ function groups(prefix = `cromwell-${process.pid}-`): string[] {
   )
 }
 
+/** The groups of a launch of this process's that a process is in, also those in a scope of systemd's. */
+function groupsOf(pid: number): string[] {
+  const { layout } = currentFacts()
+  const groups = parseGroups(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))
+  const hierarchies = new Map([...layout.v1, ['', layout.v2]])
+  return [...hierarchies].flatMap(([name, hierarchy]) => {
+    const path = groups.get(name) ?? ''
+    const ours = path.includes(`/cromwell-${process.pid}-`)
+    return ours && hierarchy !== undefined ? [joinPath(hierarchy.mountPoint, path)] : []
+  })
+}
+
 test('a group is made, filled, measured, frozen, killed and removed', async (context) => {
   const parent = cgroup.open(ownGroup(context))
   const group = parent.create(`test-${process.pid}`)
@@ -75,15 +88,13 @@ test('what is no group, and what is no name of one, is refused', (context) => {
 test('a container is in its group from birth, and the group is gone after it', async (context) => {
   needsGroups(context)
   const child = await launch(withGroup(['sleep', '1000']), silent)
-  const made = groups()
+  const made = groupsOf(child.pid)
   expect(made.length).toBeGreaterThan(0)
-  const own = readFileSync(`/proc/${child.pid}/cgroup`, 'utf8')
-  expect(own).toContain(`cromwell-${process.pid}-`)
   const monitor = readFileSync(`/proc/${child.monitorPid}/cgroup`, 'utf8')
   expect(monitor).not.toContain(`cromwell-${process.pid}-`)
   child.kill('SIGKILL')
   await child.wait()
-  expect(groups()).toEqual([])
+  expect(made.filter((group) => existsSync(group))).toEqual([])
 })
 
 test('a program that joins may have limits of time and output, not of the container’s', async () => {
