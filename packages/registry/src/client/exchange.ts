@@ -25,6 +25,8 @@ export interface ApiRequest {
   method: HttpMethod
   headers?: Record<string, string>
   body?: RequestBody | undefined
+  /** Set if the registry has to store a blob before it can answer. */
+  commits?: boolean
   /** What a token must be good for, as in {@link AuthTarget}. Default: reading the repository. */
   scopes?: readonly string[] | undefined
   /** Set if a tag led to the digest in `path`: mirrors may be for tags only. */
@@ -69,7 +71,7 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
   }
 
   async function send(request: ApiRequest, at: Place, authorization?: string) {
-    const { method, signal, headers, body } = request
+    const { method, signal, headers, body, commits } = request
     const { endpoint, url, led } = at
     const start = performance.now()
     const credentials = authorization === undefined ? {} : { authorization }
@@ -79,6 +81,7 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
       method,
       url,
       body,
+      commits,
       signal,
       led,
       tls: endpoint.tls,

@@ -42,11 +42,10 @@ export async function* listPages<Item>(
 ): AsyncGenerator<Item, 'absent' | undefined, undefined> {
   const { keyOf, takesLast, absent = [] } = listing
   const seen = new Set<string>()
-  const visited = new Set<string>()
   let { pageSize } = listing
   let next: Pick<ApiRequest, 'path' | 'url'> = firstPage(listing, pageSize)
   for (let barren = 0; ; ) {
-    const refusable = pageSize !== undefined && visited.size === 0 && seen.size === 0
+    const refusable = pageSize !== undefined && seen.size === 0 && next.url === undefined
     const accept = [...absent, ...(refusable ? [400, 405] : [])]
     const response = await exchange({ ...listing.request, ...next, method: 'GET', accept })
     if (response.status >= 400) {
@@ -66,8 +65,7 @@ export async function* listPages<Item>(
     const link = nextLink(response)
     const onward = takesLast && last !== undefined && fresh.size > 0
     if (link?.origin === response.url.origin) {
-      if (visited.has(link.href) || barren > MAX_BARREN_PAGES) throw endless(response)
-      visited.add(link.href)
+      if (barren > MAX_BARREN_PAGES) throw endless(response)
       next = { path: '', url: link }
     } else if (onward && (link !== undefined || count >= (pageSize ?? Infinity))) {
       next = pageAfter(listing, keyOf(last), pageSize)

@@ -194,6 +194,31 @@ describe('mounting', () => {
     )
     registry.addBlob('team/base', bytes)
     expect(await client.pushBlob(reference, source, { mountFrom: ['team/base'] })).toBe('mounted')
+    const posts = registry.requests.filter(({ method }) => method === 'POST')
+    expect(posts.map(({ status }) => status)).toEqual([201])
+  })
+})
+
+describe('what is there already', () => {
+  it('is not sent, and is asked for where it would be sent to, not of a mirror', async () => {
+    const { registry: mirror } = await start()
+    mirror.addBlob('team/app', bytes)
+    const { registry, client, reference } = await start({}, (host) => ({
+      hosts: [{ prefix: host, mirrors: [{ location: mirror.host, insecure: true }] }],
+    }))
+    expect(await client.hasBlob(reference, source.descriptor)).toBe(false)
+    expect(await client.pushBlob(reference, source)).toBe('uploaded')
+    await expectStored(registry)
+    expect(await client.hasBlob(reference, source.descriptor)).toBe(true)
+    expect(await client.pushBlob(reference, source)).toBe('exists')
+    expect(mirror.requests).toEqual([])
+  })
+
+  it('is sent again if it has another size', async () => {
+    const fault = { on: 'blob', method: 'HEAD', type: 'resize', bytes: -1 } as const
+    const { registry, client, reference } = await start({ faults: [fault] })
+    registry.addBlob('team/app', bytes)
+    expect(await client.pushBlob(reference, source)).toBe('uploaded')
   })
 })
 
@@ -260,6 +285,30 @@ it('does not believe a registry that takes a blob and does not have it', async (
     message: expect.stringContaining('does not have it'),
   })
 })
+
+it.for(['0-4000000', '0-0', 'bytes', ''])(
+  'begins anew if a registry says that it has %s of what broke off',
+  async (range) => {
+    const seen: string[] = []
+    const host = await serve(({ method, url, body }) => {
+      if (method !== 'HEAD' && url !== '/v2/') seen.push(`${method} ${url} ${body.length > 0}`)
+      if (method === 'POST') return [202, { location: `/up${seen.length}` }]
+      if (method === 'GET') return [204, { location: '/up9', ...(range === '' ? {} : { range }) }]
+      if (method === 'PUT') return [seen.length > 2 ? 201 : 503]
+      return [404]
+    })
+    await connect().pushBlob(parseReference(`${host}/team/app`), source)
+    const query = `?digest=${encodeURIComponent(digest)}`
+    expect(seen).toEqual([
+      'POST /v2/team/app/blobs/uploads/ false',
+      `PUT /up1${query} true`,
+      'GET /up1 false',
+      'DELETE /up1 false',
+      'POST /v2/team/app/blobs/uploads/ false',
+      `PUT /up5${query} true`,
+    ])
+  },
+)
 
 it.for(['0-99999999999', '0-5'])(
   'does not believe a registry that has the bytes %s of others',

@@ -124,10 +124,13 @@ describe('a manifest with a subject', () => {
   it.for([true, false])('is listed as a referrer; referrers API: %s', async (referrers) => {
     const { registry, client, reference } = await startWithImage({ referrers })
     const entries = ['a', 'b', 'a'].map((type, i) => artifact(`application/vnd.${type}`, i))
-    for (const entry of entries) {
-      const result = await client.putManifest(withDigest(reference, entry.descriptor.digest), entry)
-      expect(result.subject).toBe(digest)
-    }
+    const results = await Promise.all(
+      entries.map((entry) =>
+        client.putManifest(withDigest(reference, entry.descriptor.digest), entry),
+      ),
+    )
+    expect(results.map((result) => result.subject)).toEqual(entries.map(() => digest))
+    expect(registry.requests.map(({ status }) => status)).not.toContain(412) // they waited for one another
     const subject = withDigest(reference, digest)
     const listed = await listOf(client.referrers(subject))
     const byDigest = (a: Descriptor, b: Descriptor) => a.digest.localeCompare(b.digest)

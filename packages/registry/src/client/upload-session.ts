@@ -85,6 +85,7 @@ export async function postBlob(
     method: 'POST',
     headers: OCTETS,
     body,
+    commits: true,
   })
   response.cancel()
   if (response.status !== 201) return sessionOf(response)
@@ -116,7 +117,8 @@ export async function finishUpload(
 ): Promise<boolean> {
   const url = withQuery(session.url, { digest: target.descriptor.digest })
   const headers = body === undefined ? {} : OCTETS
-  const response = await askSession(target, { ...session, url }, { method: 'PUT', headers, body })
+  const request = { method: 'PUT', headers, body, commits: true } as const
+  const response = await askSession(target, { ...session, url }, request)
   response.cancel()
   if (response.status === 201) checkStoredDigest(response, target)
   return response.status === 201
@@ -165,7 +167,7 @@ export function withQuery(url: URL, parameters: Record<string, string>): URL {
 async function askSession(
   target: UploadTarget,
   { url, resumed }: UploadSession,
-  request: Pick<ApiRequest, 'method' | 'headers' | 'body'>,
+  request: Pick<ApiRequest, 'method' | 'headers' | 'body' | 'commits'>,
 ): Promise<HttpResponse> {
   try {
     return await target.exchange({ ...requestFor(target), ...request, path: '', url })

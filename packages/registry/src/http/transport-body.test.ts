@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createTransport, type StreamedBody } from './transport.ts'
+import { createTransport, type StreamedBody, type TransportOptions } from './transport.ts'
 
 const open: Array<{ close(): unknown }> = []
 
@@ -69,6 +69,17 @@ describe('a request with a body', () => {
     expect(opened).toEqual({ times: 1, closed: 1 })
   })
 
+  it('leaves the server time to store it', async () => {
+    const url = await serve((_, response) => {
+      setTimeout(() => response.writeHead(201).end(), 700) // undici looks at its clock every 500 ms
+    })
+    const client = transport({ timeouts: { headersMs: 500 } })
+    const request = { method: 'PUT', url, body: Buffer.from('blob') } as const
+    const response = await client.request({ ...request, commits: true })
+    response.cancel()
+    expect(response.status).toBe(201)
+  })
+
   it('fails with what its source failed with', async () => {
     const url = await serve(async (request, response) => {
       await textOf(request).catch(() => '')
@@ -128,8 +139,8 @@ function endless() {
   return { body, opened, done }
 }
 
-function transport() {
-  const made = createTransport()
+function transport(options?: TransportOptions) {
+  const made = createTransport(options)
   open.push(made)
   return made
 }

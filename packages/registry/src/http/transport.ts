@@ -36,6 +36,8 @@ export interface HttpRequest {
   /** By lower-case name. */
   headers?: Record<string, string>
   body?: RequestBody | undefined
+  /** Set if the server has to store something large before it can answer: then it has five times as long. */
+  commits?: boolean | undefined
   signal?: AbortSignal | undefined
   /** Who led to this URL, if the caller did not name it: then it must be a place that they may lead to. */
   led?: Lead | undefined
@@ -59,7 +61,7 @@ export interface HttpResponse {
 export interface Timeouts {
   /** For a connection. Default 15 000. */
   connectMs?: number
-  /** For the head of an answer. Default 60 000. */
+  /** For the head of an answer. Default 60 000; five times as long where a blob is stored before it. */
   headersMs?: number
   /** Between two pieces of a body. Default 60 000. */
   bodyMs?: number
@@ -100,6 +102,7 @@ export interface Transport extends PlainHttpRule {
 }
 
 const MAX_REDIRECTS = 10
+const COMMIT_PATIENCE = 5
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
 /** Make a transport; undici is loaded with the first request. */
@@ -168,7 +171,7 @@ export function createTransport(
           ...bodyHeaders(request.body),
         },
         body: openBody(request.body),
-        headersTimeout: timeouts.headersMs ?? 60_000,
+        headersTimeout: (timeouts.headersMs ?? 60_000) * (request.commits ? COMMIT_PATIENCE : 1),
         bodyTimeout: timeouts.bodyMs ?? 60_000,
         ...(signal === undefined ? {} : { signal }),
       })
