@@ -71,7 +71,7 @@ function listAnswer(
   const last = searchParams.get('last')
   const rest = last === null ? names : names.filter((name) => name > last)
   const page = rest.slice(0, wanted === null ? pageSize : Math.min(Number(wanted), pageSize))
-  const more = page.length > 0 && page.length < rest.length
+  const more = page.length < rest.length
   return jsonAnswer(document(page), nextLink(call, more, page.at(-1)))
 }
 

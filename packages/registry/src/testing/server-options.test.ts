@@ -212,6 +212,36 @@ describe('a test registry', () => {
     }),
   )
 
+  it('wants the parts of a manifest first, but those that are elsewhere', () =>
+    withRegistry({}, async (api) => {
+      const config = { digest: await api.pushBlob(bytes), size: bytes.length }
+      const absent = { mediaType: MEDIA_TYPES.ociLayer, digest: digestOf(Buffer.of()), size: 0 }
+      const put = await api.putManifest('2', imageManifest(config, { layers: [absent] }))
+      expect([put.status, errorCodes(put)]).toEqual([400, ['MANIFEST_BLOB_UNKNOWN']])
+      const mediaType = MEDIA_TYPES.ociIndex
+      const index = { schemaVersion: 2, mediaType, manifests: [absent] }
+      const second = await api.putManifest('2', Buffer.from(JSON.stringify(index)), mediaType)
+      expect([second.status, errorCodes(second)]).toEqual([400, ['MANIFEST_BLOB_UNKNOWN']])
+      const foreign = { ...absent, urls: ['https://registry.example/layer'] }
+      await expect(api.pushManifest('2', { layers: [foreign] })).resolves.toBeDefined()
+    }))
+
+  it('lists a tag no more whose manifest is deleted', () =>
+    withRegistry({}, async (api, registry) => {
+      await api.pushManifest('2')
+      await api.ask('DELETE', `manifests/${digest}`)
+      expect(registry.tags('team/app')).toEqual(['2'])
+    }))
+
+  it('computes the digest that a blob has in the end, whatever was said at its beginning', () =>
+    withRegistry({}, async (api) => {
+      for (const content of [bytes, Buffer.from('others')]) {
+        const location = withDigest(await api.beginUpload(), digestOf(bytes, 'sha512'))
+        const { status } = await api.ask('PUT', location, binary(content))
+        expect(status).toBe(content === bytes ? 201 : 400)
+      }
+    }))
+
   it('wants the whole URL that it gave for an upload', () =>
     withRegistry({}, async (api) => {
       const location = await api.beginUpload()
