@@ -15,6 +15,8 @@ export interface ContentOptions {
   sparse?: boolean
   /** Whether a blob is mounted from wherever it is when the client does not say. Default true. */
   automaticMount?: boolean
+  /** Whether a manifest is only for those whose Accept names its type, as with docker-registry, or for those of any type, too. Default true. */
+  strictAccept?: boolean
   /** What every chunk but the last has to have, announced by `OCI-Chunk-Min-Length`. Default: nothing. */
   chunkMinBytes?: number
   /** How many entries of a list come at once at most. Default 1000. */

@@ -55,6 +55,7 @@ export function parseCommandLine(args: string[]): TestRegistryOptions | 'help' {
     deletion: values['no-delete'] ? { tags: false, manifests: false, blobs: false } : {},
     referrers: !values['no-referrers'],
     sparse: values.sparse ?? false,
+    strictAccept: false,
     redirectBlobs: values['redirect-blobs'] ?? false,
     ...number('pageSize', '--page-size', values['page-size']),
     ...number('chunkMinBytes', '--chunk-min', values['chunk-min']),

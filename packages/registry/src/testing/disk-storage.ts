@@ -65,9 +65,12 @@ function readSizes(directory: string): Map<string, number> {
   return sizes
 }
 
+const READ_BYTES = 256 * 1024
+
 function readerOf(path: string) {
   return async function* read(start: number, end: number): AsyncGenerator<Uint8Array> {
-    if (start < end) yield* createReadStream(path, { start, end: end - 1 })
+    if (start >= end) return
+    yield* createReadStream(path, { start, end: end - 1, highWaterMark: READ_BYTES })
   }
 }
 

@@ -17,12 +17,13 @@ export async function answerManifest(holdings: Holdings, call: Call): Promise<An
 }
 
 /** As registries do, refuse to send what the client does not say it reads. */
-function read({ repositories }: Holdings, call: Call): Answer {
+function read({ repositories, options }: Holdings, call: Call): Answer {
   const found = repositories.manifest(call.repository, call.reference)
   if (found === undefined) return unknownManifest()
   const { mediaType, digest } = found.descriptor
-  const { accept } = call.headers
-  if (accept !== undefined && !accept.includes(mediaType)) {
+  const { accept = mediaType } = call.headers
+  const lenient = options.strictAccept === false && accept.includes('*/*')
+  if (!accept.includes(mediaType) && !lenient) {
     return failure('MANIFEST_UNKNOWN', `the manifest is ${mediaType}, which is not accepted`)
   }
   const headers = {

@@ -80,6 +80,17 @@ describe('a test registry can be told', () => {
       expect((await api.putManifest('2', manifest)).status).toBe(201)
     }))
 
+  it('to be content with those who read anything', async () => {
+    for (const strictAccept of [true, false]) {
+      await withRegistry({ strictAccept }, async (api) => {
+        const status = async (accept: string) =>
+          (await api.ask('GET', 'manifests/1', { headers: { accept } })).status
+        expect(await status('*/*')).toBe(strictAccept ? 404 : 200)
+        expect(await status(MEDIA_TYPES.ociIndex)).toBe(404)
+      })
+    }
+  })
+
   it('to mount nothing of its own accord', () =>
     withRegistry({ automaticMount: false }, async (api) => {
       const other = api.sibling('other')
