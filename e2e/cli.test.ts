@@ -22,7 +22,7 @@ describe('cromwell', () => {
     const { status, stdout, stderr } = await home.cromwell(argv)
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(stdout).toMatch(/^Usage: {2}cromwell COMMAND\n/)
-    for (const verb of ['run', 'pull', 'ps', 'stop', 'rm', 'logs', 'setup']) {
+    for (const verb of ['run', 'pull', 'push', 'tag', 'ps', 'stop', 'rm', 'logs', 'setup']) {
       expect(stdout).toMatch(new RegExp(`^ {2}${verb} +[A-Z]`, 'm'))
     }
   })
@@ -35,7 +35,7 @@ describe('cromwell', () => {
     })
   })
 
-  it.each(['run', 'pull', 'ps', 'stop', 'rm', 'logs', 'setup'])(
+  it.each(['run', 'pull', 'push', 'tag', 'ps', 'stop', 'rm', 'logs', 'setup'])(
     'prints the help of %s, also as help %s',
     async (verb) => {
       const help = await home.cromwell([verb, '--help'])

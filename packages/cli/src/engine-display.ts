@@ -1,5 +1,5 @@
 import type { EngineEvent } from '@cromwell/engine'
-import type { PullEvent } from '@cromwell/registry'
+import type { PullEvent, PushEvent } from '@cromwell/registry'
 import { parseReference } from '@cromwell/registry/reference'
 import { reportWarning } from './error-report.ts'
 import type { Output } from './output.ts'
@@ -10,11 +10,12 @@ import {
   type ProgressReporter,
 } from './progress-reporter.ts'
 import { createPullDisplay, familiarWithVersion } from './pull-display.ts'
+import { createPushDisplay } from './push-display.ts'
 import { terminalSizer } from './terminal.ts'
 
 /** Where and how what the engine does is shown. */
 export interface EngineDisplayOptions {
-  /** Where progress goes: stdout for `pull`, stderr for `run`. */
+  /** Where progress goes: stdout for `pull` and `push`, stderr for `run`. */
   progress: Output
   err: Output
   quiet: boolean
@@ -37,6 +38,7 @@ export function createEngineDisplay(options: EngineDisplayOptions): EngineDispla
   const { asked, err } = options
   let reporter: ProgressReporter | undefined
   let onPull: ((event: PullEvent) => void) | undefined
+  let onPush: ((event: PushEvent) => void) | undefined
   const report = () => {
     reporter ??= createReporter(options) // most runs have nothing to show: not before there is something
     return reporter
@@ -50,6 +52,12 @@ export function createEngineDisplay(options: EngineDisplayOptions): EngineDispla
         case 'pull':
           onPull ??= createPullDisplay({ reporter: report(), asked })
           onPull(event.event)
+          break
+        case 'push-start':
+          onPush = createPushDisplay(report(), event)
+          break
+        case 'push':
+          onPush?.(event.event)
           break
         case 'warning':
           if (event.code === 'single-id') break // said of this host, at each run: not worth a line

@@ -8,12 +8,22 @@ export type ProgressEvent =
   | { type: 'layer-verify'; digest: string }
   | { type: 'layer-done'; digest: string }
   | { type: 'layer-retry'; digest: string; attempt: number; delayMs: number; reason: string }
+  | { type: 'push-prepare'; layers: ReadonlyArray<{ digest: string; size: number }> }
+  | { type: 'push-layer-start'; digest: string; size: number }
+  | { type: 'push-layer-progress'; digest: string; sent: number }
+  | { type: 'push-layer-done'; digest: string; status: PushedStatus }
   | { type: 'unpack-start'; digest: string; size: number }
   | { type: 'unpack-progress'; digest: string; bytes: number; size: number }
   | { type: 'unpack-done'; digest: string }
 
+/** What can come of pushing a layer. */
+export type PushedStatus = 'Pushed' | 'Layer already exists' | `Mounted from ${string}`
+
 /** The words of docker for the states of a layer. */
 export type LayerStatus =
+  | 'Preparing'
+  | 'Pushing'
+  | PushedStatus
   | 'Pulling fs layer'
   | 'Waiting'
   | 'Downloading'
@@ -44,10 +54,16 @@ export type LayersProgress = Map<string, LayerProgress>
 
 /** Whether nothing more happens to a layer. */
 export function isFinished(layer: LayerProgress): boolean {
-  return FINISHED.has(layer.status)
+  return FINISHED.has(layer.status) || layer.status.startsWith('Mounted from ')
 }
 
-const FINISHED: ReadonlySet<LayerStatus> = new Set(['Pull complete', 'Already exists', 'Extracted'])
+const FINISHED: ReadonlySet<LayerStatus> = new Set([
+  'Pull complete',
+  'Already exists',
+  'Extracted',
+  'Pushed',
+  'Layer already exists',
+])
 
 /** Take in an event at time `now` (milliseconds); returns the layers whose status changed. */
 export function advance(
@@ -55,8 +71,9 @@ export function advance(
   event: ProgressEvent,
   now: number,
 ): LayerProgress[] {
-  if (event.type === 'resolved') return begin(progress, event.layers)
-  if (event.type === 'unpack-start') add(progress, event)
+  if (event.type === 'resolved') return begin(progress, event.layers, 'Pulling fs layer')
+  if (event.type === 'push-prepare') return begin(progress, event.layers, 'Preparing')
+  if (event.type === 'unpack-start') add(progress, event, 'Pulling fs layer')
   const layer = progress.get(event.digest)
   if (layer === undefined) return []
   const before = layer.status
@@ -67,17 +84,22 @@ export function advance(
 function begin(
   progress: LayersProgress,
   layers: ReadonlyArray<{ digest: string; size: number }>,
+  status: LayerStatus,
 ): LayerProgress[] {
   progress.clear()
-  for (const layer of layers) add(progress, layer)
+  for (const layer of layers) add(progress, layer, status)
   return [...progress.values()]
 }
 
-function add(progress: LayersProgress, { digest, size }: { digest: string; size: number }): void {
+function add(
+  progress: LayersProgress,
+  { digest, size }: { digest: string; size: number },
+  status: LayerStatus,
+): void {
   const label = digest.replace(/^[^:]*:/, '').slice(0, 12)
   progress.set(digest, {
     label,
-    status: 'Pulling fs layer',
+    status,
     done: 0,
     size,
     startedAt: 0,
@@ -87,7 +109,7 @@ function add(progress: LayersProgress, { digest, size }: { digest: string; size:
 
 function update(
   layer: LayerProgress,
-  event: Exclude<ProgressEvent, { type: 'resolved' }>,
+  event: Exclude<ProgressEvent, { type: 'resolved' | 'push-prepare' }>,
   now: number,
 ): void {
   delete layer.reason
@@ -114,6 +136,16 @@ function update(
     case 'layer-retry':
       layer.status = retrying(event.delayMs)
       layer.reason = event.reason
+      break
+    case 'push-layer-start':
+      beginStage(layer, 'Pushing', { now, offset: 0, size: event.size })
+      break
+    case 'push-layer-progress':
+      layer.status = 'Pushing'
+      layer.done = event.sent
+      break
+    case 'push-layer-done':
+      layer.status = event.status
       break
     case 'unpack-start':
       beginStage(layer, 'Extracting', { now, offset: 0, size: event.size })

@@ -3,6 +3,8 @@ import { isFinished, type LayerProgress } from './layer-progress.ts'
 import { formatSize } from './size.ts'
 import { printable } from './table.ts'
 
+/** The states in which bytes are counted. */
+const MOVING: ReadonlySet<string> = new Set(['Downloading', 'Extracting', 'Pushing'])
 const BAR_WIDTH = 50
 const NARROWEST_BAR = 10
 /** Label, `: Downloading `, brackets, `123.4MB/123.4MB` and the remaining time. */
@@ -28,8 +30,7 @@ export function progressLines(
 /** One layer, e.g. `c926b61bad3b: Downloading [====>     ]  1.2MB/3.4MB 5s`. */
 export function layerLine(layer: LayerProgress, columns: number, now: number): string {
   const words = [`${layer.label}: ${layer.status}`]
-  if (layer.status === 'Downloading' || layer.status === 'Extracting')
-    words.push(bar(layer, columns), amounts(layer, now))
+  if (MOVING.has(layer.status)) words.push(bar(layer, columns), amounts(layer, now))
   if (layer.reason !== undefined) words.push(`(${printable(layer.reason)})`)
   const line = words.filter((word) => word !== '').join(' ')
   return line.slice(0, Math.max(1, columns - 1)).trimEnd()

@@ -20,6 +20,16 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/pull.ts')).PullCommand,
   },
   {
+    name: 'push',
+    description: 'Upload an image to a registry',
+    load: async () => (await import('./commands/push.ts')).PushCommand,
+  },
+  {
+    name: 'tag',
+    description: 'Give an image another name',
+    load: async () => (await import('./commands/tag.ts')).TagCommand,
+  },
+  {
     name: 'login',
     description: 'Log in to a registry',
     load: async () => (await import('./commands/login.ts')).LoginCommand,

@@ -14,10 +14,12 @@ import {
   type StoredLogin,
 } from './login.ts'
 import { type LogEntry, type LogOptions, readLogs } from './logs.ts'
+import { type PushedImage, type PushImageOptions, pushImage } from './push-image.ts'
 import { removeContainer } from './remove.ts'
 import { runContainer } from './run.ts'
 import type { RunOptions } from './run-options.ts'
 import { type StopOptions, stopContainer } from './stop.ts'
+import { tagImage } from './tag-image.ts'
 
 /** What an engine works on. */
 export interface EngineOptions {
@@ -44,6 +46,13 @@ export interface PulledImage {
 export interface Engine {
   /** Bring an image up to date with its registry. Throws RegistryError. */
   pull(image: string, options?: ImageOptions): Promise<PulledImage>
+  /**
+   * Bring an image that is here to a registry, under its own name or another one. What the registry
+   * has is not sent again. Throws RegistryError, and EngineError ERR_ENGINE_IMAGE_NOT_FOUND.
+   */
+  push(image: string, options?: PushImageOptions): Promise<PushedImage>
+  /** Give an image that is here another name. Throws EngineError ERR_ENGINE_IMAGE_NOT_FOUND, and RegistryError. */
+  tag(image: string, name: string): Promise<void>
   /**
    * Have a registry check user and password, and keep them where docker and podman look, too.
    * `registry` is a host, `docker.io` for Docker Hub. Throws RegistryError.
@@ -81,6 +90,8 @@ export function createEngine(options: EngineOptions): Engine {
       const { name, configDigest, resolvedDigest } = stored
       return { name, id: configDigest, digest: resolvedDigest, status }
     },
+    push: (image, pushOptions) => pushImage(context, image, pushOptions),
+    tag: (image, name) => tagImage(context, image, name),
     login: (registry, loginOptions) => logIn(context, registry, loginOptions),
     checkLogin: (registry, checkOptions) => checkLogin(context, registry, checkOptions),
     logout: (registry, logoutOptions) => logOut(context, registry, logoutOptions),

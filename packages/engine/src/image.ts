@@ -84,7 +84,8 @@ export async function pullImage(
   }
 }
 
-async function createClient(context: EngineContext) {
+/** A client with this user's credentials and ways to registries; to be closed. */
+export async function createClient(context: EngineContext) {
   const { createRegistryClient, fileCredentials } = await import('@cromwell/registry')
   const { files, helperEnv, client } = await registryOptions(context)
   return createRegistryClient({ ...client, credentials: fileCredentials({ ...files, helperEnv }) })
