@@ -146,6 +146,7 @@ export type {
 } from './layout/verify-layout.ts'
 export { type PullOptions, type PullResult, pull } from './pull/pull.ts'
 export type { PullEvent, PullListener, PullStatus } from './pull/pull-event.ts'
+export { type ResolvedImage, resolveImage } from './pull/resolve.ts'
 export { type AttachedFile, type Attachment, type AttachOptions, attach } from './push/attach.ts'
 export {
   type BuiltIndex,
