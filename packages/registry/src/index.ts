@@ -170,4 +170,11 @@ export { layoutStore } from './store/layout-store.ts'
 export { memoryStore } from './store/memory-store.ts'
 export { registryStore } from './store/registry-store.ts'
 export type { Task } from './task.ts'
-export type { BlobTrace, PullTrace, RegistryTraces, RequestTrace } from './tracing.ts'
+export type {
+  BlobTrace,
+  PullTrace,
+  PushTrace,
+  RegistryTraces,
+  RequestTrace,
+  UploadTrace,
+} from './tracing.ts'

@@ -19,6 +19,10 @@ export interface RegistryTraces {
   blob: BlobTrace
   /** A whole `pull`. */
   pull: PullTrace
+  /** The upload of one blob, all of its requests; none for what the registry has. */
+  upload: UploadTrace
+  /** A whole `push`. */
+  push: PushTrace
 }
 
 /** On `cromwell:registry:request`. */
@@ -53,10 +57,32 @@ export interface PullTrace {
   error?: unknown
 }
 
+/** On `cromwell:registry:upload`. */
+export interface UploadTrace {
+  /** Familiar name of the image, or the repository's. */
+  reference: string
+  digest: string
+  /** In bytes. */
+  size: number
+  outcome?: 'mounted' | 'uploaded' | 'exists'
+  error?: unknown
+}
+
+/** On `cromwell:registry:push`. */
+export interface PushTrace {
+  /** Familiar name of the image. */
+  reference: string
+  /** What the name stands for in the end. */
+  digest?: string
+  error?: unknown
+}
+
 const channels: { [Name in keyof RegistryTraces]: TracingChannel<Name, RegistryTraces[Name]> } = {
   request: tracingChannel('cromwell:registry:request'),
   blob: tracingChannel('cromwell:registry:blob'),
   pull: tracingChannel('cromwell:registry:pull'),
+  upload: tracingChannel('cromwell:registry:upload'),
+  push: tracingChannel('cromwell:registry:push'),
 }
 
 /**

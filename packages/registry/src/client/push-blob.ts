@@ -1,8 +1,9 @@
 import { header } from '../http/response.ts'
-import type { RetryPolicy } from '../http/retry.ts'
+import type { Retry, RetryPolicy } from '../http/retry.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { parseDigest } from '../image/digest.ts'
 import { type Reference, repositoryName } from '../image/reference.ts'
+import { traced } from '../tracing.ts'
 import type { BlobSource } from './blob-source.ts'
 import { CheckedSource } from './checked-source.ts'
 import type { Exchange } from './exchange.ts'
@@ -26,6 +27,13 @@ export interface PushBlobOptions extends CallOptions {
   singlePost?: boolean | undefined
   /** Called with the bytes that are sent by now, at most every 100 ms and at the end; it falls when bytes are sent again. */
   onProgress?: ((sentBytes: number) => void) | undefined
+}
+
+/** What the client gives to all uploads. */
+interface Uploading {
+  policy?: RetryPolicy | undefined
+  /** Told of every retry of an upload, besides the caller. */
+  notify?: ((retry: Retry) => void) | undefined
 }
 
 const PROGRESS_INTERVAL_MS = 100
@@ -65,21 +73,32 @@ export async function pushBlob(
   exchange: Exchange,
   reference: Reference,
   source: BlobSource,
-  options: PushBlobOptions & { policy?: RetryPolicy | undefined } = {},
+  options: PushBlobOptions & Uploading = {},
 ): Promise<PushOutcome> {
   const { descriptor } = source
   const { signal, onRetry } = options
   const scopes = [repositoryScope(reference, 'pull,push')]
   const isThere = () => hasBlob(exchange, reference, descriptor, { scopes, signal, onRetry })
   if (await isThere()) return 'exists'
-  return uploadBlob({
+  const { digest, size } = descriptor
+  const upload = {
     ...options,
     exchange,
     reference,
     descriptor,
     isThere,
+    onRetry: (retry: Retry) => {
+      options.notify?.(retry)
+      onRetry?.(retry)
+    },
     source: new CheckedSource(source),
-    onProgress: throttled(descriptor.size, options.onProgress),
+    onProgress: throttled(size, options.onProgress),
+  }
+  const describe = () => ({ reference: repositoryName(reference), digest, size })
+  return traced('upload', describe, async (trace) => {
+    const outcome = await uploadBlob(upload)
+    if (trace !== undefined) trace.outcome = outcome
+    return outcome
   })
 }
 

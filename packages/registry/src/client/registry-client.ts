@@ -145,7 +145,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     openBlob: (reference, descriptor, call) => openBlob(hosts, reference, descriptor, call),
     rateLimit: (registry) => limits.of(registryName(registry)),
     ...createRegistryLists(exchange),
-    ...createRegistryWrites(exchange, options.retry),
+    ...createRegistryWrites(exchange, options),
     retryPolicy: options.retry ?? {},
     close: () => transport.close(),
     [Symbol.asyncDispose]: () => transport.close(),

@@ -1,4 +1,4 @@
-import type { RetryPolicy } from '../http/retry.ts'
+import type { Retry } from '../http/retry.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import type { Reference } from '../image/reference.ts'
 import type { BlobSource } from './blob-source.ts'
@@ -14,7 +14,7 @@ import {
   putManifest,
 } from './put-manifest.ts'
 import { createReferrersTags } from './referrers-tag.ts'
-import type { CallOptions } from './registry-client.ts'
+import type { CallOptions, RegistryClientOptions } from './registry-client.ts'
 import type { PushOutcome } from './upload-blob.ts'
 
 /** What changes a registry: the part of {@link RegistryClient} that pushes and deletes. */
@@ -59,14 +59,16 @@ export interface RegistryWrites {
 /** Everything that changes a registry, over one exchange. */
 export function createRegistryWrites(
   exchange: Exchange,
-  policy: RetryPolicy | undefined,
+  { retry: policy, onEvent }: Pick<RegistryClientOptions, 'retry' | 'onEvent'>,
 ): RegistryWrites {
   const referrersTags = createReferrersTags(exchange)
+  const notify = ({ attempt, delayMs, error }: Retry) =>
+    onEvent?.({ type: 'retry', attempt, delayMs, reason: error.message })
   return {
     hasManifest: (reference, call) => hasManifest(exchange, reference, call),
     hasBlob: (reference, descriptor, call) => hasBlob(exchange, reference, descriptor, call),
     pushBlob: (reference, source, call) =>
-      pushBlob(exchange, reference, source, { ...call, policy }),
+      pushBlob(exchange, reference, source, { ...call, policy, notify }),
     putManifest: (reference, manifest, call) =>
       putManifest(exchange, referrersTags, { ...manifest, reference }, call),
     deleteManifest: (reference, call) => deleteManifest(exchange, referrersTags, reference, call),

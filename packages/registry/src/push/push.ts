@@ -12,6 +12,7 @@ import type { ContentTarget } from '../store/content-store.ts'
 import { readSource } from '../store/documents.ts'
 import { registryStore } from '../store/registry-store.ts'
 import { createTask, type Task } from '../task.ts'
+import { traced } from '../tracing.ts'
 
 /** Options of {@link push}. */
 export interface PushOptions {
@@ -70,7 +71,12 @@ export function push(
         emit(event)
       }
       const parsed = typeof reference === 'string' ? parseReference(reference) : reference
-      return run(source, parsed, { ...options, onEvent })
+      const describe = () => ({ reference: familiarName(parsed) })
+      return traced('push', describe, async (trace) => {
+        const result = await run(source, parsed, { ...options, onEvent })
+        if (trace !== undefined) trace.digest = result.descriptor.digest
+        return result
+      })
     },
     { topicOf },
   )
