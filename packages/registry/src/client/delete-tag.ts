@@ -33,6 +33,7 @@ export async function deleteTag(
 ): Promise<void> {
   const { tag, digest } = reference
   if (tag === undefined || digest !== undefined) throw needsTag(reference)
+  withTag(reference, tag) // throws unless it is one
   const refusal = await tryDelete(exchange, reference, `manifests/${tag}`, call)
   if (refusal === undefined) return
   // Some say of a tag that is there that it is not: they look for a digest.

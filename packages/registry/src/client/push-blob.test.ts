@@ -199,6 +199,30 @@ describe('mounting', () => {
   })
 })
 
+it.for([
+  ['before the blob is sent', {}, 'POST'],
+  ['between chunks', { chunkBytes: MIB }, 'PATCH'],
+] as const)('gets another token if the last one ends %s', async ([, options, method]) => {
+  const registries: TestRegistry[] = []
+  let revoked = false
+  const { registry, client, reference } = await start({ auth: 'token', users }, (host) => ({
+    credentials: staticCredentials(host, 'ann', users.ann),
+    onEvent: (event) => {
+      if (event.type !== 'request' || event.method !== method || event.status !== 202) return
+      if (!revoked) registries[0]?.revokeTokens()
+      revoked = true
+    },
+  }))
+  registries.push(registry)
+  expect(await client.pushBlob(reference, source, options)).toBe('uploaded')
+  await expectStored(registry)
+  const refused = registry.requests.filter(({ status }) => status === 401)
+  expect(refused.map((request) => request.method)).toEqual([
+    'HEAD',
+    method === 'POST' ? 'PUT' : 'PATCH',
+  ])
+})
+
 describe('what is there already', () => {
   it('is not sent, and is asked for where it would be sent to, not of a mirror', async () => {
     const { registry: mirror } = await start()
@@ -310,16 +334,61 @@ it.for(['0-4000000', '0-0', 'bytes', ''])(
   },
 )
 
-it.for(['0-99999999999', '0-5'])(
-  'does not believe a registry that has the bytes %s of others',
-  async (range) => {
-    const host = await serve(({ method }) => {
-      if (method === 'HEAD') return [404]
-      return [202, { location: '/up', ...(method === 'PATCH' ? { range } : {}) }]
-    })
-    const call = { chunkBytes: MIB }
-    const push = connect().pushBlob(parseReference(`${host}/team/app`), source, call)
-    await expect(push).rejects.toMatchObject({ code: 'ERR_REGISTRY_PROTOCOL' })
+it('does not believe a registry that has fewer bytes than before', async () => {
+  const host = await serve(({ method }) => {
+    if (method === 'HEAD') return [404]
+    return [202, { location: '/up', ...(method === 'PATCH' ? { range: '0-5' } : {}) }]
+  })
+  const push = connect().pushBlob(parseReference(`${host}/team/app`), source, { chunkBytes: MIB })
+  await expect(push).rejects.toMatchObject({ code: 'ERR_REGISTRY_PROTOCOL' })
+})
+
+it.for([
+  ['counts a byte too many', 1],
+  ['counts nothing', undefined],
+] as const)('goes on with a registry that %s', async ([, surplus]) => {
+  const ranges: unknown[] = []
+  const host = await serve(({ method, headers }) => {
+    if (method === 'HEAD') return [404]
+    if (method === 'PUT') return [201]
+    if (method !== 'PATCH') return [202, { location: '/up' }]
+    ranges.push(headers['content-range'])
+    const end = Number(`${headers['content-range']}`.split('-')[1])
+    const range = surplus === undefined ? {} : { range: `0-${end + surplus}` }
+    return [202, { location: '/up', ...range }]
+  })
+  await connect().pushBlob(parseReference(`${host}/team/app`), source, { chunkBytes: 2 * MIB })
+  expect(ranges).toEqual([`0-${2 * MIB - 1}`, `${2 * MIB}-${3 * MIB}`])
+})
+
+it('asks where to go on if the registry wants other bytes (416)', async () => {
+  const ranges: unknown[] = []
+  const host = await serve(({ method, headers }) => {
+    if (method === 'HEAD') return [404]
+    if (method === 'PUT') return [201]
+    if (method === 'GET') return [204, { location: '/up2', range: `0-${MIB - 1}` }]
+    if (method !== 'PATCH') return [202, { location: '/up' }]
+    ranges.push(headers['content-range'])
+    if (ranges.length === 2) return [416]
+    const end = `${headers['content-range']}`.split('-')[1]
+    return [202, { location: '/up', range: `0-${end}` }]
+  })
+  await connect().pushBlob(parseReference(`${host}/team/app`), source, { chunkBytes: 2 * MIB })
+  expect(ranges).toEqual([
+    `0-${2 * MIB - 1}`,
+    `${2 * MIB}-${3 * MIB}`,
+    `${MIB}-${3 * MIB - 1}`,
+    `${3 * MIB}-${3 * MIB}`,
+  ])
+})
+
+it.for(['team/base:1', 'team/base:pull repository:secret/x', '../x', `a@${digest}`])(
+  'mounts from nothing that is not a repository: %s',
+  async (name) => {
+    const { registry, client, reference } = await start()
+    const push = client.pushBlob(reference, source, { mountFrom: [name] })
+    await expect(push).rejects.toMatchObject({ code: 'ERR_REGISTRY_BAD_REFERENCE' })
+    expect(registry.requests).toEqual([])
   },
 )
 

@@ -1,8 +1,9 @@
+import { RegistryError } from '../errors.ts'
 import { header } from '../http/response.ts'
 import type { Retry, RetryPolicy } from '../http/retry.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { parseDigest } from '../image/digest.ts'
-import { type Reference, repositoryName } from '../image/reference.ts'
+import { parseReference, type Reference, repositoryName } from '../image/reference.ts'
 import { traced } from '../tracing.ts'
 import type { BlobSource } from './blob-source.ts'
 import { CheckedSource } from './checked-source.ts'
@@ -79,6 +80,7 @@ export async function pushBlob(
   const { signal, onRetry } = options
   const scopes = [repositoryScope(reference, 'pull,push')]
   const isThere = () => hasBlob(exchange, reference, descriptor, { scopes, signal, onRetry })
+  for (const name of options.mountFrom ?? []) checkRepository(reference, name)
   if (await isThere()) return 'exists'
   const { digest, size } = descriptor
   const upload = {
@@ -99,6 +101,16 @@ export async function pushBlob(
     const outcome = await uploadBlob(upload)
     if (trace !== undefined) trace.outcome = outcome
     return outcome
+  })
+}
+
+/** It becomes a part of a scope, where a space or a colon would ask for more. */
+function checkRepository({ registry }: Reference, name: string): void {
+  const parsed = parseReference(`${registry}/${name}`)
+  if (repositoryName(parsed) === `${registry}/${name}`) return
+  const message = `"${name}" is not a repository of ${registry}`
+  throw new RegistryError('ERR_REGISTRY_BAD_REFERENCE', message, {
+    hint: 'write it without tag and digest',
   })
 }
 

@@ -149,7 +149,7 @@ async function transfer(upload: Upload, session: UploadSession): Promise<void> {
     const { offset } = session
     const end = Math.min(offset + step, size)
     await sendChunk(upload, session, { body: bodyUpTo(end), end })
-    if (session.offset <= offset || session.offset > end) throw wrongRange(session, offset, end)
+    if (session.offset <= offset) throw wrongRange(session, offset, end)
   }
   return finish(upload, session)
 }

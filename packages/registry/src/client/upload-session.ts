@@ -106,7 +106,7 @@ export async function sendChunk(
   })
   response.cancel()
   session.url = locationOf(response) ?? session.url
-  session.offset = storedBytes(response) ?? end
+  session.offset = Math.min(storedBytes(response) ?? end, end) // some count one byte too many
 }
 
 /** `PUT …?digest=DIGEST`, with all of the blob or after its last chunk. Whether the registry says that it is stored. */

@@ -135,12 +135,12 @@ async function source() {
   return { store, name: image.manifest.descriptor.digest }
 }
 
-/** A way to a port on which the first connection that carries so many bytes is cut. */
+/** A way to a port on which the connection is cut, once, that carries the so-and-so-manieth byte. */
 async function cuttingProxy(port: number, afterBytes: number): Promise<string> {
   let isCut = false
+  let carried = 0
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1')
-    let carried = 0
     client.on('data', (chunk) => {
       carried += chunk.length
       if (carried < afterBytes || isCut) return
