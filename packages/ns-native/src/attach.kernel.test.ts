@@ -178,7 +178,7 @@ test('root may attach to a plain user’s container, another plain user may not'
 test('a path of any length will do, and what a dead monitor left behind is replaced', async () => {
   let directory = temporaryDirectory()
   for (let depth = 0; depth < 3; depth++) directory = joinPath(directory, 'd'.repeat(60))
-  mkdirSync(directory, { recursive: true })
+  mkdirSync(directory, { recursive: true, mode: 0o700 }) // whatever the umask
   writeFileSync(joinPath(directory, 'monitor.sock'), 'stale')
   const { child } = await startDetached('sleep 1000', directory)
   expect(await attach({ stateDirectory: directory })).toMatchObject({ pid: child.pid })
