@@ -139,7 +139,7 @@ test('what a process that is no more left behind goes with the next launch', asy
   left.create('box')
   const alive = parent.create(`cromwell-${process.ppid}-0b0b0b0b`)
   onTestFinished(() => rmdirSync(alive.path))
-  await runSpec(withGroup(['true']))
+  await runSpec(withGroup(['true'], { cgroup: { parent: parent.path } }))
   expect(existsSync(left.path)).toBe(false)
   expect(existsSync(alive.path)).toBe(true)
 })
