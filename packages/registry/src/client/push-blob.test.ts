@@ -155,6 +155,23 @@ describe('pushBlob', () => {
       expected: digest,
     })
   })
+
+  it.for([400, 404, 405])(
+    'sends in two requests what the registry refuses (%i) in one',
+    async (status) => {
+      const fault = {
+        on: 'upload',
+        method: 'POST',
+        path: 'digest=',
+        type: 'status',
+        status,
+      } as const
+      const { registry, client, reference } = await start({ faults: [fault] })
+      expect(await client.pushBlob(reference, source, { singlePost: true })).toBe('uploaded')
+      await expectStored(registry)
+      expect(methodsOf(registry)).toEqual(['HEAD', 'POST', 'POST', 'PUT'])
+    },
+  )
 })
 
 describe('mounting', () => {

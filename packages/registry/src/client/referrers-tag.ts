@@ -5,6 +5,7 @@ import { header, readBody } from '../http/response.ts'
 import { type Descriptor, parseDescriptor } from '../image/descriptor.ts'
 import { digestOf, parseDigest } from '../image/digest.ts'
 import {
+  checkDocumentSize,
   isObject,
   type JsonObject,
   MAX_DOCUMENT_BYTES,
@@ -123,6 +124,7 @@ async function writeIndex(
   const mediaType = MEDIA_TYPES.ociIndex
   const document = { ...stored?.document, schemaVersion: 2, mediaType, manifests }
   const bytes = Buffer.from(JSON.stringify(document))
+  checkDocumentSize(bytes.byteLength, `the list of referrers ${familiarName(reference)}`)
   const digest = digestOf(bytes)
   await sendManifest(exchange, reference, { mediaType, bytes, digest, etag: stored?.etag }, call)
 }

@@ -1,10 +1,10 @@
 import { header } from '../http/response.ts'
 import type { HttpResponse } from '../http/transport.ts'
 import { familiarName, type Reference } from '../image/reference.ts'
+import { checkAnnouncedDigest } from './announced-digest.ts'
 import type { Exchange } from './exchange.ts'
 import type { CallOptions } from './registry-client.ts'
 import { repositoryScope } from './scope.ts'
-import { checkAnnouncedDigest } from './upload-session.ts'
 
 /** A manifest or index on its way to a registry. */
 export interface OutgoingManifest {

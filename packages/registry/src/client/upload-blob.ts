@@ -89,9 +89,11 @@ async function resume(upload: Upload, before: UploadSession): Promise<UploadSess
 
 /** The other way to send it, if the registry refused this one. */
 function otherWay(upload: Upload, error: unknown): Upload | undefined {
-  if (!isRegistryError(error) || upload.only !== undefined) return undefined
+  if (!isRegistryError(error)) return undefined
   const { code, method, status } = error
-  const { chunkBytes, descriptor } = upload
+  const { chunkBytes, descriptor, only, singlePost } = upload
+  if (singlePost && isRefusal(error)) return { ...upload, singlePost: false }
+  if (only !== undefined) return undefined
   const unsupported = code === 'ERR_REGISTRY_UNSUPPORTED'
   if (unsupported && method === 'PATCH') return { ...upload, only: 'whole' }
   const tooLarge = status === 413 && descriptor.size > FALLBACK_CHUNK_BYTES

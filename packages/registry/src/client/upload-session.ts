@@ -2,8 +2,9 @@ import { isRegistryError, RegistryError } from '../errors.ts'
 import { header } from '../http/response.ts'
 import type { HttpResponse, RequestBody } from '../http/transport.ts'
 import type { Descriptor } from '../image/descriptor.ts'
-import { isDigest, parseDigest } from '../image/digest.ts'
+import { parseDigest } from '../image/digest.ts'
 import { type Reference, repositoryName } from '../image/reference.ts'
+import { checkAnnouncedDigest } from './announced-digest.ts'
 import type { ApiRequest, Exchange } from './exchange.ts'
 import { repositoryScope } from './scope.ts'
 
@@ -245,22 +246,4 @@ function storedBytes(response: HttpResponse): number | undefined {
 function checkStoredDigest(response: HttpResponse, { descriptor }: UploadTarget): void {
   const stored = header(response, 'docker-content-digest')
   checkAnnouncedDigest(stored, descriptor.digest, response)
-}
-
-/** Throws `ERR_REGISTRY_DIGEST_MISMATCH` if the registry stored something else; digests of two algorithms cannot be compared. */
-export function checkAnnouncedDigest(
-  actual: string | undefined,
-  expected: string,
-  { url }: HttpResponse,
-): void {
-  if (!isDigest(actual) || actual === expected) return
-  if (parseDigest(actual).algorithm !== parseDigest(expected).algorithm) return
-  const message = `${url.host} stored ${actual} instead of ${expected}`
-  throw new RegistryError('ERR_REGISTRY_DIGEST_MISMATCH', message, {
-    host: url.host,
-    url: url.href,
-    expected,
-    actual,
-    hint: 'the registry, or a proxy on the way, alters what it is given',
-  })
 }
