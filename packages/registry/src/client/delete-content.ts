@@ -41,14 +41,36 @@ export async function deleteBlob(
   await deletePath(exchange, withDigest(reference, digest), `blobs/${digest}`, call)
 }
 
-/** `DELETE` of a path below a repository. Throws `ERR_REGISTRY_UNSUPPORTED` also for 400, by which registries refuse all deletion. */
-export async function deletePath(
+/** What became of a `DELETE`. */
+export interface Deletion {
+  refusal?: RegistryError
+  /** Set if it was sent again: what is not there then may have been deleted by the first, whose answer was lost. */
+  repeated: boolean
+}
+
+async function deletePath(
+  exchange: Exchange,
+  reference: Reference,
+  path: string,
+  call: CallOptions,
+): Promise<void> {
+  const { refusal, repeated } = await tryDelete(exchange, reference, path, call)
+  const done = repeated && isRegistryError(refusal, 'ERR_REGISTRY_NOT_FOUND')
+  if (refusal !== undefined && !done) throw refusal
+}
+
+/**
+ * `DELETE` of a path below a repository. A refusal is `ERR_REGISTRY_NOT_FOUND` or `ERR_REGISTRY_UNSUPPORTED`, which is
+ * also made of 400, by which registries refuse all deletion; everything else is thrown.
+ */
+export async function tryDelete(
   exchange: Exchange,
   reference: Reference,
   path: string,
   { signal, onRetry }: CallOptions,
-): Promise<void> {
+): Promise<Deletion> {
   const { registry, repository } = reference
+  let repeated = false
   const name = familiarName(reference)
   try {
     const response = await exchange({
@@ -60,12 +82,18 @@ export async function deletePath(
       action: `cannot delete ${name}`,
       reference: name,
       signal,
-      onRetry,
+      onRetry: (retry) => {
+        repeated = true
+        onRetry?.(retry)
+      },
     })
     response.cancel()
+    return { repeated }
   } catch (error) {
+    if (isRegistryError(error, 'ERR_REGISTRY_NOT_FOUND')) return { refusal: error, repeated }
     const refused = isRegistryError(error) && (error.status === 400 || isUnsupported(error))
-    throw refused ? notDeletable(error) : error
+    if (refused) return { refusal: notDeletable(error), repeated }
+    throw error
   }
 }
 

@@ -4,7 +4,7 @@ import { digestOf } from '../image/digest.ts'
 import { EMPTY_BLOB, MEDIA_TYPES } from '../image/media-types.ts'
 import { familiarName, type Reference, withDigest, withTag } from '../image/reference.ts'
 import { bytesSource } from './blob-source.ts'
-import { deletePath } from './delete-content.ts'
+import { tryDelete } from './delete-content.ts'
 import type { Exchange } from './exchange.ts'
 import { type FetchedManifest, fetchManifest, headManifest } from './fetch-manifest.ts'
 import { pushBlob } from './push-blob.ts'
@@ -34,30 +34,16 @@ export async function deleteTag(
   const { tag, digest } = reference
   if (tag === undefined || digest !== undefined) throw needsTag(reference)
   withTag(reference, tag) // throws unless it is one
-  const refusal = await tryDelete(exchange, reference, `manifests/${tag}`, call)
+  const { refusal, repeated } = await tryDelete(exchange, reference, `manifests/${tag}`, call)
   if (refusal === undefined) return
   // Some say of a tag that is there that it is not: they look for a digest.
   const missing = refusal.code === 'ERR_REGISTRY_NOT_FOUND'
-  if (missing && !(await isThere(exchange, reference, call))) throw refusal
+  if (missing && !(await isThere(exchange, reference, call))) {
+    if (repeated) return
+    throw refusal
+  }
   if (!standIn) throw unsupported(reference, refusal)
   await deleteByStandIn(exchange, reference, call)
-}
-
-/** The refusal, if it is one of the kind that says that tags, or manifests, cannot be deleted. */
-async function tryDelete(
-  exchange: Exchange,
-  reference: Reference,
-  path: string,
-  call: CallOptions,
-): Promise<RegistryError | undefined> {
-  try {
-    await deletePath(exchange, reference, path, call)
-    return undefined
-  } catch (error) {
-    if (isRegistryError(error, 'ERR_REGISTRY_UNSUPPORTED')) return error
-    if (isRegistryError(error, 'ERR_REGISTRY_NOT_FOUND')) return error
-    throw error
-  }
 }
 
 async function deleteByStandIn(
@@ -75,12 +61,11 @@ async function deleteByStandIn(
   // From here on the tag stands for something made up: this is brought to an end whatever the signal says.
   await sendManifest(exchange, reference, manifest)
   const path = `manifests/${manifest.digest}`
-  const refusal = await tryDelete(exchange, withDigest(reference, manifest.digest), path, {}).catch(
-    async (error: unknown) => {
-      await restore(exchange, reference, original)
-      throw error
-    },
-  )
+  const target = withDigest(reference, manifest.digest)
+  const { refusal } = await tryDelete(exchange, target, path, {}).catch(async (error: unknown) => {
+    await restore(exchange, reference, original)
+    throw error
+  })
   const left = await digestAt(exchange, reference)
   if (left === undefined || (left !== manifest.digest && refusal === undefined)) return
   await restore(exchange, reference, original)
@@ -95,7 +80,7 @@ async function checkDeletion(
 ): Promise<void> {
   const nobodys = digestOf(randomBytes(32))
   const probe = withDigest(reference, nobodys)
-  const refusal = await tryDelete(exchange, probe, `manifests/${nobodys}`, call)
+  const { refusal } = await tryDelete(exchange, probe, `manifests/${nobodys}`, call)
   if (refusal?.code === 'ERR_REGISTRY_UNSUPPORTED') throw unsupported(reference, refusal)
 }
 

@@ -5,7 +5,7 @@ import type { EndpointFailure } from '../errors.ts'
 import type { Endpoint, HostResolver } from '../hosts/endpoint.ts'
 import { createLimiter } from '../http/limiter.ts'
 import type { Lead } from '../http/network-policy.ts'
-import { statusError } from '../http/response.ts'
+import { inMemory, statusError } from '../http/response.ts'
 import { type Retry, withRetry } from '../http/retry.ts'
 import type { HttpMethod, HttpResponse, RequestBody, Transport } from '../http/transport.ts'
 import { redactText, redactUrl } from '../redact.ts'
@@ -40,6 +40,8 @@ export interface ApiRequest {
   onRetry?: ((retry: Retry) => void) | undefined
   /** Statuses besides 2xx that the caller deals with. */
   accept?: number[]
+  /** Set if the answer is a document, which is read as a whole: a transfer that breaks is tried again. */
+  document?: { limit: number; what: string } | undefined
   /** Set if the caller repeats the request itself. */
   once?: boolean
 }
@@ -99,7 +101,7 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
 
   /** Ask one endpoint. */
   async function ask(request: ApiRequest, endpoint: Endpoint): Promise<HttpResponse> {
-    const { signal, accept = [], action, method, reference } = request
+    const { signal, accept = [], action, method, reference, document } = request
     const base = await abortable(baseOf(endpoint), signal)
     const at = placeOf(request, endpoint, base)
     const { target } = at
@@ -114,7 +116,9 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
       response = await send(request, at, authorization)
     }
     const { status } = response
-    if ((status >= 200 && status < 300) || accept.includes(status)) return response
+    if (status >= 200 && status < 300)
+      return document === undefined ? response : inMemory(response, document)
+    if (accept.includes(status)) return response
     const repeatable = response.url.host !== base.host
     const refused = authorization?.startsWith('Basic ') ?? false
     const secrets = [...authorizer.secrets(), ...Object.values(endpoint.headers ?? {})]

@@ -2,7 +2,7 @@ import { RegistryError } from '../errors.ts'
 import { header, readBody } from '../http/response.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { digestOf, isDigest, parseDigest, verifyBytes } from '../image/digest.ts'
-import { checkDocumentSize, MAX_DOCUMENT_BYTES } from '../image/json-document.ts'
+import { MAX_DOCUMENT_BYTES } from '../image/json-document.ts'
 import { type ImageIndex, type ImageManifest, parseManifest } from '../image/manifest.ts'
 import { essence, MANIFEST_ACCEPT } from '../image/media-types.ts'
 import { familiarName, type Reference } from '../image/reference.ts'
@@ -58,19 +58,17 @@ export async function fetchManifest(
   call: CallOptions & BeforeWrite & { expected?: Descriptor } = {},
 ): Promise<FetchedManifest> {
   const what = `the manifest of ${familiarName(reference)}`
-  const response = await exchange({ ...requestFor(reference, call), method: 'GET' })
-  const length = Number(header(response, 'content-length') ?? 0)
-  if (length > MAX_DOCUMENT_BYTES) response.cancel()
-  checkDocumentSize(length, what)
+  const document = { limit: MAX_DOCUMENT_BYTES, what }
+  const response = await exchange({ ...requestFor(reference, call), method: 'GET', document })
   const bytes = await readBody(response, MAX_DOCUMENT_BYTES, what)
   const digest = checkDigest(bytes, reference, header(response, 'docker-content-digest'), what)
   if (call.expected !== undefined) verifyBytes(bytes, call.expected)
   const type = essence(header(response, 'content-type') ?? '')
-  const document = parseManifest(bytes, type, what)
+  const manifest = parseManifest(bytes, type, what)
   return {
-    descriptor: { mediaType: document.mediaType, digest, size: bytes.length },
+    descriptor: { mediaType: manifest.mediaType, digest, size: bytes.length },
     bytes,
-    document,
+    document: manifest,
   }
 }
 

@@ -1,6 +1,8 @@
+import { readBody } from '../http/response.ts'
+import { isObject } from '../image/json-document.ts'
 import { isReference, parseReference, type Reference, repositoryName } from '../image/reference.ts'
 import type { Exchange } from './exchange.ts'
-import { type Listing, listPages, readPage } from './pagination.ts'
+import { badPage, type Listing, listPages } from './pagination.ts'
 import type { CallOptions } from './registry-client.ts'
 import { CATALOG_SCOPE, repositoryScope } from './scope.ts'
 
@@ -13,6 +15,7 @@ export interface ListOptions extends CallOptions {
 }
 
 const PAGE_SIZE = 1000
+const MAX_LIST_BYTES = 32 * 1024 * 1024
 
 /** `GET /v2/NAME/tags/list`, page by page, in the registry's order. */
 export function listTags(
@@ -32,6 +35,7 @@ export function listTags(
       scopes: [repositoryScope(repository, 'pull')],
       action: `cannot list ${what}`,
       reference: repositoryName(repository),
+      document: { limit: MAX_LIST_BYTES, what },
       ...callOf(options),
     },
   })
@@ -54,6 +58,7 @@ export function listCatalog(
       registry,
       scopes: [CATALOG_SCOPE],
       action: `cannot list ${what}`,
+      document: { limit: MAX_LIST_BYTES, what },
       ...callOf(options),
     },
   })
@@ -69,11 +74,22 @@ function names(
     takesLast: true,
     keyOf: (name) => name,
     read: async (response) => {
-      const found = (await readPage(response, what))[member]
+      const page = parseJson(await readBody(response, MAX_LIST_BYTES, what))
+      if (!isObject(page)) throw badPage(response, what)
+      const found = page[member]
       const all: unknown[] = Array.isArray(found) ? found : [] // docker-registry says null for none
       const items = all.filter((name) => typeof name === 'string').filter(isName)
       return { items, count: all.length }
     },
+  }
+}
+
+/** Undefined if it is none. */
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return undefined
   }
 }
 

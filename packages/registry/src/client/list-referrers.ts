@@ -2,11 +2,11 @@ import { header, readBody } from '../http/response.ts'
 import type { HttpResponse } from '../http/transport.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { badDocument, MAX_DOCUMENT_BYTES } from '../image/json-document.ts'
-import { parseManifest } from '../image/manifest.ts'
+import { type ImageIndex, parseManifest } from '../image/manifest.ts'
 import { essence, MEDIA_TYPES } from '../image/media-types.ts'
 import { familiarName, type Reference } from '../image/reference.ts'
 import type { Exchange } from './exchange.ts'
-import { type Listing, listPages } from './pagination.ts'
+import { badPage, type Listing, listPages } from './pagination.ts'
 import { readReferrersTag } from './referrers-tag.ts'
 import type { CallOptions } from './registry-client.ts'
 import { repositoryScope } from './scope.ts'
@@ -54,6 +54,7 @@ function listing(subject: Reference, options: ReferrersCallOptions): Listing<Des
   const { registry, repository, digest = '' } = subject
   const { artifactType, signal, onRetry } = options
   const name = familiarName(subject)
+  const what = `the referrers of ${name}`
   return {
     request: {
       registry,
@@ -62,6 +63,7 @@ function listing(subject: Reference, options: ReferrersCallOptions): Listing<Des
       scopes: [repositoryScope(subject, 'pull')],
       action: `cannot list what refers to ${name}`,
       reference: name,
+      document: { limit: MAX_DOCUMENT_BYTES, what },
       signal,
       onRetry,
     },
@@ -70,7 +72,7 @@ function listing(subject: Reference, options: ReferrersCallOptions): Listing<Des
     absent: WITHOUT_API,
     takesLast: false,
     keyOf: (entry) => entry.digest,
-    read: (response) => readReferrers(response, `the referrers of ${name}`, artifactType),
+    read: (response) => readReferrers(response, what, artifactType),
   }
 }
 
@@ -79,13 +81,23 @@ async function readReferrers(
   what: string,
   artifactType: string | undefined,
 ): Promise<{ items: Descriptor[]; count: number }> {
-  const bytes = await readBody(response, MAX_DOCUMENT_BYTES, what)
-  const index = parseManifest(bytes, essence(header(response, 'content-type') ?? ''), what)
-  if (index.kind !== 'index') throw badDocument(what, 'it is not an index')
+  const index = await readIndex(response, what)
   const applied = (header(response, 'oci-filters-applied') ?? '').split(/\s*,\s*/)
   const filtered = applied.includes('artifactType')
   const items = index.manifests.filter((entry) => filtered || isWanted(entry, artifactType))
   return { items, count: index.manifests.length }
+}
+
+/** A list that is none is the registry's fault, and of nobody who pushed something. */
+async function readIndex(response: HttpResponse, what: string): Promise<ImageIndex> {
+  const bytes = await readBody(response, MAX_DOCUMENT_BYTES, what)
+  try {
+    const index = parseManifest(bytes, essence(header(response, 'content-type') ?? ''), what)
+    if (index.kind !== 'index') throw badDocument(what, 'it is not an index')
+    return index
+  } catch (cause) {
+    throw badPage(response, what, cause)
+  }
 }
 
 function isWanted(entry: Descriptor, artifactType: string | undefined): boolean {

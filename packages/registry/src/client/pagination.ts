@@ -1,20 +1,18 @@
 import { RegistryError } from '../errors.ts'
-import { readBody } from '../http/response.ts'
 import type { HttpResponse } from '../http/transport.ts'
-import { isObject, type JsonObject } from '../image/json-document.ts'
 import type { ApiRequest, Exchange } from './exchange.ts'
 
 /** A list that a registry gives in pages. */
 export interface Listing<Item> {
   /** Without path and query. */
-  request: Omit<ApiRequest, 'path' | 'method' | 'accept'>
+  request: Omit<ApiRequest, 'path' | 'method' | 'accept'> & Required<Pick<ApiRequest, 'document'>>
   path: string
   query: Record<string, string>
   /** Asked for as `n`, which registries are free to heed, lower or refuse. */
   pageSize?: number | undefined
   /** Statuses that mean that the registry has no such list. */
   absent?: number[]
-  /** The items of a page, and how many it had before those that cannot be were left out. */
+  /** The items of a page, or `ERR_REGISTRY_PROTOCOL`, and how many it had before those that cannot be were left out. */
   read(response: HttpResponse): Promise<{ items: Item[]; count: number }>
   /** What tells items apart; also what `last` takes, if the list does. */
   keyOf(item: Item): string
@@ -22,7 +20,6 @@ export interface Listing<Item> {
   takesLast: boolean
 }
 
-const MAX_LIST_BYTES = 32 * 1024 * 1024
 /** Pages without anything new that may follow one another. */
 const MAX_BARREN_PAGES = 16
 const MAX_LINK_LENGTH = 16 * 1024
@@ -74,18 +71,11 @@ export async function* listPages<Item>(
   }
 }
 
-/** A page's JSON. Throws `ERR_REGISTRY_PROTOCOL` and `ERR_REGISTRY_TOO_LARGE`. */
-export async function readPage(response: HttpResponse, what: string): Promise<JsonObject> {
-  const bytes = await readBody(response, MAX_LIST_BYTES, what)
-  const { host, href } = response.url
-  try {
-    const document: unknown = JSON.parse(bytes.toString('utf8'))
-    if (isObject(document)) return document
-  } catch {
-    // said below
-  }
-  const message = `${what} cannot be read: ${host} answered something that is not a JSON object`
-  throw new RegistryError('ERR_REGISTRY_PROTOCOL', message, { host, url: href })
+/** The error for a page that is not what the specification says. */
+export function badPage({ url }: HttpResponse, what: string, cause?: unknown): RegistryError {
+  const { host, href } = url
+  const message = `${what} cannot be read: ${host} answered something that is no such list`
+  return new RegistryError('ERR_REGISTRY_PROTOCOL', message, { host, url: href, cause })
 }
 
 /** The target of `Link: <…>; rel="next"`. Source: RFC 8288, section 3. */

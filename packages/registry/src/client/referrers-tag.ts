@@ -150,6 +150,7 @@ async function readIndex(
     signal: call.signal,
     onRetry: call.onRetry,
     accept: [404],
+    document: { limit: MAX_DOCUMENT_BYTES, what },
   })
   if (response.status === 404) {
     response.cancel()

@@ -5,7 +5,10 @@ import { fetchManifest, headManifest } from './fetch-manifest.ts'
 import { type ListOptions, listCatalog, listTags } from './list-names.ts'
 import { listReferrers, type ReferrersCallOptions } from './list-referrers.ts'
 
-/** What a registry lists: the part of {@link RegistryClient} that looks around. */
+/**
+ * What a registry lists: the part of {@link RegistryClient} that looks around. Each throws
+ * `ERR_REGISTRY_PROTOCOL` where the registry answers something that is no list.
+ */
 export interface RegistryLists {
   /** The tags of a repository, such as `localhost:5000/team/app`, read page by page as they are asked for. */
   tags(repository: Reference | string, options?: ListOptions): AsyncIterable<string>

@@ -30,19 +30,36 @@ export async function readBody(
 ): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let size = 0
+  if (Number(header(response, 'content-length') ?? 0) > limit) throw tooLarge(response, limit, what)
   for await (const chunk of response.body) {
     size += chunk.byteLength
-    if (size > limit) {
-      response.cancel()
-      throw new RegistryError('ERR_REGISTRY_TOO_LARGE', `${what} is larger than ${limit} bytes`, {
-        expected: `at most ${limit}`,
-        host: response.url.host,
-        url: response.url.href,
-      })
-    }
+    if (size > limit) throw tooLarge(response, limit, what)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, size)
+}
+
+/** The same answer once all of its body has come. Throws like {@link readBody}. */
+export async function inMemory(
+  response: HttpResponse,
+  { limit, what }: { limit: number; what: string },
+): Promise<HttpResponse> {
+  const bytes = await readBody(response, limit, what)
+  async function* body() {
+    yield bytes
+  }
+  return { ...response, body: body() }
+}
+
+function tooLarge(response: HttpResponse, limit: number, what: string): RegistryError {
+  const { host, href: url } = response.url
+  response.cancel()
+  const message = `${what} is larger than ${limit} bytes`
+  return new RegistryError('ERR_REGISTRY_TOO_LARGE', message, {
+    expected: `at most ${limit}`,
+    host,
+    url,
+  })
 }
 
 /** The single value of a header. */
