@@ -10,7 +10,7 @@ export interface Listing<Item> {
   query: Record<string, string>
   /** Asked for as `n`, which registries are free to heed, lower or refuse. */
   pageSize?: number | undefined
-  /** Statuses that mean that the registry has no such list. */
+  /** Statuses of the first page that mean that the registry has no such list. */
   absent?: number[]
   /** The items of a page, or `ERR_REGISTRY_PROTOCOL`, and how many it had before those that cannot be were left out. */
   read(response: HttpResponse): Promise<{ items: Item[]; count: number }>
@@ -42,8 +42,9 @@ export async function* listPages<Item>(
   let { pageSize } = listing
   let next: Pick<ApiRequest, 'path' | 'url'> = firstPage(listing, pageSize)
   for (let barren = 0; ; ) {
-    const refusable = pageSize !== undefined && seen.size === 0 && next.url === undefined
-    const accept = [...absent, ...(refusable ? [400, 405] : [])]
+    const isFirst = seen.size === 0 && next.url === undefined
+    const refusable = isFirst && pageSize !== undefined
+    const accept = isFirst ? [...absent, ...(refusable ? [400, 405] : [])] : []
     const response = await exchange({ ...listing.request, ...next, method: 'GET', accept })
     if (response.status >= 400) {
       response.cancel()
