@@ -1,13 +1,14 @@
 import { abortable } from '../abort.ts'
 import { type AuthTarget, createAuthorizer } from '../auth/authorizer.ts'
 import { parseChallenges, wantsScope } from '../auth/challenge.ts'
-import type { EndpointFailure } from '../errors.ts'
+import { type EndpointFailure, RegistryError } from '../errors.ts'
 import type { Endpoint, HostResolver } from '../hosts/endpoint.ts'
 import { createLimiter } from '../http/limiter.ts'
 import type { Lead } from '../http/network-policy.ts'
 import { inMemory, statusError } from '../http/response.ts'
 import { type Retry, withRetry } from '../http/retry.ts'
 import type { HttpMethod, HttpResponse, RequestBody, Transport } from '../http/transport.ts'
+import { assertReference } from '../image/reference.ts'
 import { redactText, redactUrl } from '../redact.ts'
 import { findBase } from './api-base.ts'
 import { chooseEndpoints, createEndpointHealth, queryOf, withFailures } from './endpoint-choice.ts'
@@ -174,9 +175,10 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
     throw new Error('unreachable: there is always an endpoint')
   }
 
-  return (request) => {
+  return async (request) => {
+    const { signal, registry, repository = 'any' } = request
+    assertReference({ registry, repository })
     if (request.once) return attempt(request)
-    const { signal } = request
     const onRetry = (retry: Retry) => {
       const { attempt: number, delayMs, error } = retry
       onEvent?.({ type: 'retry', attempt: number, delayMs, reason: error.message })
@@ -208,10 +210,19 @@ function placeOf(request: ApiRequest, endpoint: Endpoint, base: URL): Place {
     const led: Lead = { by: base, as: 'upload' }
     return { endpoint, target, url, ...(url.origin === base.origin ? {} : { led }) }
   }
-  const url = new URL(repository === undefined ? path : `${repository}/${path}`, base)
+  const url = urlBelow(base, repository === undefined ? path : `${repository}/${path}`)
   for (const [name, value] of Object.entries(endpoint.query ?? {}))
     url.searchParams.set(name, value)
   return { endpoint, target, url }
+}
+
+/** Nothing that a name, a tag or a digest is made of leads out of the API, let alone to another host. */
+function urlBelow(base: URL, path: string): URL {
+  const [plain = ''] = path.split('?')
+  const url = URL.canParse(`${base.href}${path}`) ? new URL(`${base.href}${path}`) : undefined
+  if (url?.origin === base.origin && url.pathname === `${base.pathname}${plain}`) return url
+  const message = `${JSON.stringify(path)} would not be asked for below ${base.href}`
+  throw new RegistryError('ERR_REGISTRY_BAD_REFERENCE', message, { host: base.host })
 }
 
 /** Repositories may have other names at a mirror. */

@@ -3,7 +3,7 @@ import { header, readBody } from '../http/response.ts'
 import { type RetryPolicy, withRetry } from '../http/retry.ts'
 import type { HttpResponse, Transport } from '../http/transport.ts'
 import type { Descriptor } from '../image/descriptor.ts'
-import { verifyBytes } from '../image/digest.ts'
+import { parseDigest, verifyBytes } from '../image/digest.ts'
 import { checkDocumentSize } from '../image/json-document.ts'
 import { familiarName, type Reference } from '../image/reference.ts'
 import type { Exchange } from './exchange.ts'
@@ -115,6 +115,7 @@ function request(
 ): Promise<HttpResponse> {
   const { registry, repository } = reference
   const { digest } = descriptor
+  parseDigest(digest) // it becomes a part of the URL
   const name = familiarName(reference)
   return exchange({
     registry,

@@ -5,7 +5,7 @@ import { digestOf, isDigest, parseDigest, verifyBytes } from '../image/digest.ts
 import { MAX_DOCUMENT_BYTES } from '../image/json-document.ts'
 import { type ImageIndex, type ImageManifest, parseManifest } from '../image/manifest.ts'
 import { essence, MANIFEST_ACCEPT } from '../image/media-types.ts'
-import { familiarName, type Reference } from '../image/reference.ts'
+import { assertReference, familiarName, type Reference } from '../image/reference.ts'
 import type { Exchange } from './exchange.ts'
 import type { CallOptions } from './registry-client.ts'
 
@@ -76,6 +76,7 @@ function requestFor(
   reference: Reference,
   { signal, onRetry, scopes, beforeWrite }: CallOptions & BeforeWrite,
 ) {
+  assertReference(reference)
   const { registry, repository, tag, digest } = reference
   const name = familiarName(reference)
   return {

@@ -1,6 +1,6 @@
 import { header } from '../http/response.ts'
 import type { HttpResponse } from '../http/transport.ts'
-import { familiarName, type Reference } from '../image/reference.ts'
+import { assertReference, familiarName, type Reference } from '../image/reference.ts'
 import { checkAnnouncedDigest } from './announced-digest.ts'
 import type { Exchange } from './exchange.ts'
 import type { CallOptions } from './registry-client.ts'
@@ -24,6 +24,7 @@ export async function sendManifest(
   manifest: OutgoingManifest,
   call: CallOptions = {},
 ): Promise<HttpResponse> {
+  assertReference(reference)
   const { registry, repository, tag, digest } = reference
   const { mediaType, bytes, etag, askedTags = [] } = manifest
   const query = askedTags.map((asked) => `tag=${encodeURIComponent(asked)}`).join('&')

@@ -116,6 +116,20 @@ export function familiarName(reference: Reference): string {
   return canonical
 }
 
+/**
+ * Check a reference that was put together by hand: its parts become parts of URLs and of file names.
+ *
+ * Throws `ERR_REGISTRY_BAD_REFERENCE` unless each of them could stand in a text.
+ */
+export function assertReference(reference: Reference): void {
+  const { registry, repository, tag, digest } = reference
+  const text = canonicalName(reference)
+  checkRegistry(text, registry)
+  checkRepository(text, repository)
+  if (tag !== undefined && !TAG.test(tag)) throw badReference(text, badTag(tag))
+  if (digest !== undefined && !DIGEST.test(digest)) throw badReference(text, badDigest(digest))
+}
+
 /** The same repository at another tag. Throws `ERR_REGISTRY_BAD_REFERENCE`. */
 export function withTag(reference: Reference, tag: string): Reference {
   const { registry, repository } = reference
