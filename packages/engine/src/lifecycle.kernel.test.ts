@@ -122,7 +122,9 @@ test('after kill -9 of the monitor the container is dead and known to be', async
 })
 
 test('after kill -9 of the monitor a container that removes itself is gone with the next list', async () => {
-  const { pid } = await runInOwnProcess({ command: sleep, detached: true, removeOnExit: true })
+  const started = { command: sleep, detached: true, removeOnExit: true }
+  const { pid, died } = await runInOwnProcess(started)
+  await died // who made it would remove it, too
   process.kill(parentOf(pid), 'SIGKILL')
   await until(() => !isAlive(pid))
   expect(await t.engine.list({ all: true })).toEqual([])

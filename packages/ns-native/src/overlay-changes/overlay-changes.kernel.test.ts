@@ -68,7 +68,7 @@ const LIST = `{ find . -mindepth 1 -printf '%p %y %m %U %G %l\\n'
 test('changes are told with the ids of the container, applied, and can be discarded', async () => {
   const overlay = project()
   writeFileSync(join(overlay.lowerDir, 'old'), 'old')
-  mkdirSync(join(overlay.lowerDir, 'd'))
+  mkdirSync(join(overlay.lowerDir, 'd'), { mode: 0o755 }) // whatever the umask
   writeFileSync(join(overlay.lowerDir, 'd', 'x'), 'x')
   const script = `rm old && rm -r d && mkdir d && echo y > d/y && umask 077 && mkdir closed && echo s > closed/s
     ln -s d/y link && mkfifo fifo && chmod 4755 d/y; chown 7:8 closed/s closed 2>/dev/null; true`
