@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { lstat, readFile } from 'node:fs/promises'
 import { RegistryError } from '../errors.ts'
 import { isObject, type JsonObject } from '../image/json-document.ts'
 import { isMissing } from '../layout/layout-error.ts'
@@ -28,7 +28,11 @@ export interface KeyedValue<T> {
   value: T
 }
 
-/** Read such a file; undefined if there is none. Throws `ERR_REGISTRY_CREDENTIALS`, which never quotes it. */
+/**
+ * Read such a file; undefined if there is none, or if it would be in a directory that this user may not
+ * even enter: podman's `/run/containers` is root's own where root has used podman. Throws `ERR_REGISTRY_CREDENTIALS`,
+ * which never quotes it.
+ */
 export async function readAuthFile(
   path: string,
   format: AuthFileFormat,
@@ -37,10 +41,17 @@ export async function readAuthFile(
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    if (isMissing(error)) return undefined
+    if (isMissing(error) || (await isOutOfReach(path))) return undefined
     throw badAuthFile(path, `it cannot be read (${errorCode(error)})`)
   }
   return parseAuthFile(text, path, format)
+}
+
+async function isOutOfReach(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => false,
+    (error) => errorCode(error) === 'EACCES',
+  )
 }
 
 /** The same for a text that is already here. Throws `ERR_REGISTRY_CREDENTIALS`. */

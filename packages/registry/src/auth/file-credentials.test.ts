@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -226,6 +226,30 @@ describe('a file', () => {
     expect(failure.message).toContain('EISDIR')
   })
 
+  it('is not there for who may not enter its directory, and that is no failure', async () => {
+    const theirs = join(directory.path, 'theirs')
+    const dockerConfig = await directory.write('config.json', {
+      auths: { 'a.example': { auth: base64('u:p') } },
+    })
+    await mkdir(theirs, { mode: 0o000 })
+    await chmod(directory.path, 0o755)
+    await chmod(dockerConfig, 0o644)
+    const find = fileCredentials({ authFiles: [join(theirs, 'auth.json')], dockerConfig })
+    await asPlainUser(async () => {
+      expect(await find({ registry: 'a.example' })).toEqual(password('u', 'p'))
+    })
+  })
+
+  it('that is there and may not be read is a failure', async () => {
+    const dockerConfig = await directory.write('config.json', {})
+    await chmod(directory.path, 0o755)
+    await chmod(dockerConfig, 0o000)
+    await asPlainUser(async () => {
+      const failure = await failureOf(fileCredentials({ dockerConfig })({ registry: 'a.example' }))
+      expect(failure.message).toContain('EACCES')
+    })
+  })
+
   it('is read anew each time', async () => {
     const find = fileCredentials({ dockerConfig: join(directory.path, 'config.json') })
     expect(await find({ registry: 'a.example' })).toBeUndefined()
@@ -325,7 +349,7 @@ describe('explain', () => {
       repository: 'team/app',
       chosen,
       considered: [
-        { file: none, because: 'there is no such file' },
+        { file: none, because: 'there is no such file that this user can reach' },
         { file: first, because: 'it has neither credentials nor a helper for a.example' },
         chosen,
         {
@@ -425,3 +449,14 @@ describe('staticCredentials', () => {
     expect(await staticCredentials('a.example', token)({ registry: 'a.example' })).toEqual(token)
   })
 })
+
+/** Root may look into everything. */
+async function asPlainUser(action: () => Promise<void>): Promise<void> {
+  const isRoot = process.geteuid?.() === 0
+  if (isRoot) process.seteuid?.(65534)
+  try {
+    await action()
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+  }
+}

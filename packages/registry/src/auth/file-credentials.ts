@@ -112,7 +112,12 @@ async function* places(
     throwIfAborted(query.signal)
     const file = await readAuthFile(path, format)
     if (file !== undefined) yield* placesInFile(file, path, pool, query)
-    else yield { source: { file: path }, because: 'there is no such file', format }
+    else
+      yield {
+        source: { file: path },
+        because: 'there is no such file that this user can reach',
+        format,
+      }
   }
   for (const helper of helpers) {
     yield helperPlace(
