@@ -46,6 +46,28 @@ afterEach(async () => {
 })
 
 describe('pull', () => {
+  it('keeps the layers that another image brought, when that is removed meanwhile', async () => {
+    const registry = await start()
+    const other = makeImage({ layers: [small], config: { Cmd: ['other'] } })
+    registry.addImage('library/other:1', other)
+    const otherName = parseReference(`${registry.host}/library/other:1`)
+    const client = createRegistryClient()
+    open.push(client)
+    await pull(otherName, layout, { client })
+    const removing: ImageLayout = {
+      ...layout,
+      async tag(...given) {
+        await layout.remove(otherName)
+        await layout.tag(...given)
+      },
+    }
+    const { image: pulledImage } = await pull(nameAt(registry), removing, { client })
+    expect(await layout.list()).toHaveLength(1)
+    expect(await layout.find(nameAt(registry))).toEqual(pulledImage)
+    expect((await layout.verify()).problems).toEqual([])
+    expect(await readdir(join(directory, 'leases'))).toEqual([])
+  })
+
   it('brings an image into the layout, by challenge, token, index, manifest and blobs', async () => {
     const registry = await start({ auth: 'token', redirectBlobs: true })
     const { result, events } = await pulled(registry)

@@ -125,19 +125,36 @@ async function setName(image: StoredImage, { reference, layout, signal }: Contex
 }
 
 async function download(before: StoredImage | undefined, context: Context): Promise<PullResult> {
-  const { reference, layout, client, platform = hostPlatform() } = context
+  const { reference, layout, client, platform = hostPlatform(), signal } = context
   await layout.sweep()
   const call = callOptions(context)
   const found = await resolveImage(client, reference, platform, call)
   announce(found, platform, context)
   announceLimit(context)
   checkSizes(found, context)
-  const { config } = found.manifest
+  // What is there already stays there, whoever removes other names meanwhile.
+  const lease = await layout.lease({ signal })
+  try {
+    const { manifest, descriptor } = toOciManifest(found)
+    await lease.protect([descriptor, manifest.config, ...manifest.layers])
+    return await fetchMissing(found, before, context)
+  } finally {
+    await lease.release()
+  }
+}
+
+async function fetchMissing(
+  found: ResolvedImage,
+  before: StoredImage | undefined,
+  context: Context,
+): Promise<PullResult> {
+  const { reference, layout, client } = context
+  const { config, layers } = found.manifest
   const configBytes =
-    (await layout.read(config)) ?? (await client.readBlob(reference, config, call))
+    (await layout.read(config)) ?? (await client.readBlob(reference, config, callOptions(context)))
   const image = assembleImage({ ...toOciManifest(found), reference, configBytes })
   checkPlatform(image, context)
-  const wanted = found.manifest.layers.filter((layer) => !isSkipped(layer, context))
+  const wanted = layers.filter((layer) => !isSkipped(layer, context))
   const fetched = await downloadLayers(wanted, context)
   const stored = await store(image, { ...toOciManifest(found), configBytes }, context)
   const changed = before?.manifest.digest !== stored.manifest.digest || fetched > 0
