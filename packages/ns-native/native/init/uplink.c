@@ -6,6 +6,7 @@
 #include "sys.h"
 
 #define CW_READY_MS 10000
+#define CW_READY_FD 3 /* where the program says that it is ready */
 #define CW_ARGUMENTS_MAX 32
 #define CW_PID_PLACEHOLDER "%p"
 
@@ -35,9 +36,14 @@ static _Noreturn void exec_program(const struct cw_strings *arguments, int pid,
         argv[i] = arguments->items[i];
         if (i < arguments->count && cw_same(argv[i], CW_PID_PLACEHOLDER)) argv[i] = number;
     }
-    sys_dup3(pipes->ready[1], 1, 0);
+    // What it prints is no sign of being ready: slirp4netns warns on its standard output.
+    sys_dup3(pipes->complaints[1], 1, 0);
     sys_dup3(pipes->complaints[1], 2, 0);
-    sys_close_range(3, ~0U, 0);
+    if (pipes->ready[1] == CW_READY_FD)
+        sys_fcntl(CW_READY_FD, F_SETFD, 0);
+    else
+        sys_dup3(pipes->ready[1], CW_READY_FD, 0);
+    sys_close_range(CW_READY_FD + 1, ~0U, 0);
     for (int signal = 1; signal <= CW_SIGNAL_MAX; signal++) sys_sigdefault(signal);
     sys_sigmask(CW_SIG_SETMASK, 0);
     sys_execve(argv[0], argv, no_environment);

@@ -104,7 +104,8 @@ test('the uplink is there before the program starts, gets nothing of the caller,
     my @fds = grep { !/^\\./ && -e "/proc/self/fd/$_" } readdir $fds;
     print $notes "arguments @ARGV\\nenvironment @{[%ENV]}\\ndescriptors @{[sort @fds]}\\n";
     close $notes;
-    syswrite STDOUT, 'ready';
+    open(my $ready, '>&=', 3);
+    syswrite $ready, 'ready';
     sleep 1234`,
     '/usr/bin/perl',
   )
@@ -115,7 +116,7 @@ test('the uplink is there before the program starts, gets nothing of the caller,
   expect(args).toContain(` ${box.pid} tap0`)
   expect(environment).toBe('environment ')
   // two of them are perl’s own: the notes, the directory
-  expect(descriptors).toBe('descriptors 0 1 2 3 4')
+  expect(descriptors).toBe('descriptors 0 1 2 3 4 5')
   const [uplinkPid] = childrenOf(
     childrenOf(box.monitorPid).filter((pid) => pid !== box.pid)[0] ?? 0,
   )
@@ -126,7 +127,7 @@ test('the uplink is there before the program starts, gets nothing of the caller,
 })
 
 test('kill -9 of the monitor is the end of the uplink, too', async () => {
-  const uplink = fakeUplink('echo ready; exec sleep 1234')
+  const uplink = fakeUplink('echo ready >&3; exec sleep 1234')
   const box = await launch(containerSpec(['sleep', '1000'], { network: { uplink } }), {
     stdio: ['ignore', 'ignore', 'ignore'],
   })
@@ -146,6 +147,11 @@ test('an uplink that fails says why, and nothing is left', async () => {
     step: 'net.uplink',
     path: 'slirp4netns',
     message: expect.stringContaining('no such luck'),
+  })
+  // slirp4netns warns on its standard output before it fails
+  await expect(run('echo "WARNING: no matter"; exit 1')).rejects.toMatchObject({
+    step: 'net.uplink',
+    message: expect.stringContaining('no matter'),
   })
   const path = join(temporaryDirectory(), 'missing')
   const missing: UplinkSpec = { program: 'pasta', path }

@@ -24,7 +24,7 @@ export function uplinkNameserver(program: UplinkSpec['program']): string {
   return NAMESERVERS[program]
 }
 
-/** The program and its arguments; it says that it is ready by writing to its standard output. */
+/** The program and its arguments; it says that it is ready by writing to descriptor 3. */
 export function uplinkArguments(uplink: UplinkSpec): string[] {
   const path = uplink.path ?? installed(uplink.program)
   if (uplink.path === undefined) checkTun(uplink.program)
@@ -39,7 +39,7 @@ function pasta({ hostLoopback = false }: UplinkSpec): string[] {
     ...(hostLoopback ? [] : ['--no-map-gw']),
     ...['--dns-forward', NAMESERVERS.pasta],
     // The pid file is written when everything is set up.
-    ...['--pid', '/proc/self/fd/1'],
+    ...['--pid', '/proc/self/fd/3'],
     ...(process.getuid?.() === 0 ? ['--runas', '0'] : []),
     PID,
   ]
@@ -47,7 +47,7 @@ function pasta({ hostLoopback = false }: UplinkSpec): string[] {
 
 function slirp4netns({ hostLoopback = false }: UplinkSpec): string[] {
   return [
-    ...['--configure', '--mtu=65520', '--enable-sandbox', '--enable-seccomp', '--ready-fd=1'],
+    ...['--configure', '--mtu=65520', '--enable-sandbox', '--enable-seccomp', '--ready-fd=3'],
     ...(hostLoopback ? [] : ['--disable-host-loopback']),
     PID,
     'tap0',
