@@ -89,6 +89,7 @@ class Attachment {
     const { pid = event.pid, startTime = event.startTime } = this.#target
     if (pid !== event.pid || startTime !== event.startTime) throw ended('another one is there now')
     this.#isFound = true
+    const network = new ContainerNetwork(undefined, () => {})
     this.#found.resolve(
       new ContainedProcess({
         pid: event.pid,
@@ -101,7 +102,7 @@ class Attachment {
           ref: () => this.#socket.ref(),
           unref: () => this.#socket.unref(),
         },
-        network: new ContainerNetwork(undefined, () => {}),
+        network: () => network,
         limits: this.#limits,
         status: this.#status.promise,
         hasEnded: () => this.#ended,

@@ -14,11 +14,13 @@ export interface PollHandle {
  */
 export interface Binding {
   /**
-   * stdio: descriptors, or -1 for a pipe and -2 for /dev/null, and further descriptors; message: what the helper finds in its
+   * file: a descriptor of the helper, or -1; helper: its path, where there is none, or where the kernel may not
+   * execute by descriptor; stdio: descriptors, or -1 for a pipe and -2 for /dev/null, and further descriptors; message: what the helper finds in its
    * control socket; channel: 1 for a channel of descriptors; spawned: pid, control, three pipes,
    * channel, and how many bytes of the message there was room for.
    */
   spawn(
+    file: number,
     helper: Uint8Array,
     stdio: Int32Array,
     message: Uint8Array,

@@ -20,7 +20,7 @@ const I32_MAX = 0x7fffffff
 
 /** The part of {@link checkSpec} about joined namespaces, clocks, limits, labels and Landlock. */
 export function checkPrivilege(spec: LaunchSpec, created: ReadonlySet<string>): void {
-  checkJoins(spec.joinNamespaces ?? {}, created)
+  if (spec.joinNamespaces !== undefined) checkJoins(spec.joinNamespaces, created)
   checkTime(spec.timeOffsets, created)
   if (spec.domainname !== undefined) {
     checkText(spec.domainname, '/domainname')
@@ -57,13 +57,10 @@ function checkTime(offsets: LaunchSpec['timeOffsets'], created: ReadonlySet<stri
 
 function checkProgram(program: ProcessSpec): void {
   each(program.ambientCapabilities ?? [], '/process/ambientCapabilities', (name, at) => {
-    check(Object.hasOwn(CAPABILITIES, name), at, `unknown capability ${show(name)}`)
+    check(Object.hasOwn(CAPABILITIES, name), at, () => `unknown capability ${show(name)}`)
     check(program.capabilities.includes(name), at, 'is not among the capabilities')
   })
-  each(program.rlimits ?? [], '/process/rlimits', checkRlimit)
-  const types = new Set(program.rlimits?.map(({ type }) => type))
-  const once = types.size === (program.rlimits?.length ?? 0)
-  check(once, '/process/rlimits', 'a limit is named twice')
+  if (program.rlimits !== undefined) checkRlimits(program.rlimits)
   const { oomScoreAdj, nice, ioPriority, affinity } = program
   if (oomScoreAdj !== undefined) checkInteger(oomScoreAdj, '/process/oomScoreAdj', 1000, -1000)
   if (nice !== undefined) checkInteger(nice, '/process/nice', 19, -20)
@@ -88,6 +85,12 @@ function checkProgram(program: ProcessSpec): void {
   if (program.landlock === undefined) return
   check(program.noNewPrivileges, '/process/landlock', 'needs noNewPrivileges')
   checkLandlock(program.landlock, '/process/landlock')
+}
+
+function checkRlimits(rlimits: readonly Rlimit[]): void {
+  each(rlimits, '/process/rlimits', checkRlimit)
+  const types = new Set(rlimits.map(({ type }) => type))
+  check(types.size === rlimits.length, '/process/rlimits', 'a limit is named twice')
 }
 
 function checkRlimit({ type, soft, hard }: Rlimit, pointer: string): void {

@@ -47,7 +47,7 @@ const SECCOMP_MAX_BYTES = 4096 * 8
 export function checkSpec(spec: LaunchSpec, joining = false): void {
   const namespaces = new Set<string>(spec.namespaces)
   each(spec.namespaces, '/namespaces', (type, at) =>
-    check(type in NAMESPACE_FLAGS, at, `unknown namespace type ${show(type)}`),
+    check(type in NAMESPACE_FLAGS, at, () => `unknown namespace type ${show(type)}`),
   )
   check(namespaces.size === spec.namespaces.length, '/namespaces', 'a type is named twice')
   checkIdMapping(spec.idMapping, namespaces.has('user'))
@@ -56,8 +56,9 @@ export function checkSpec(spec: LaunchSpec, joining = false): void {
   each(spec.mounts, '/mounts', (mount, at) => checkMount(mount, at, namespaces))
   spec.mounts.forEach((_, index) => {
     const shown = hostCgroupsIn(spec, index)
+    if (shown === undefined) return
     const why = `lets the host's cgroups be written to at ${shown}: make it readonly, cover or mask that, or say hostCgroups`
-    check(shown === undefined, `/mounts/${index}`, why)
+    check(false, `/mounts/${index}`, why)
   })
   each(spec.maskedPaths, '/maskedPaths', checkPath)
   each(spec.readonlyPaths, '/readonlyPaths', checkPath)
@@ -83,13 +84,13 @@ function checkUplink({ program, path }: UplinkSpec, namespaces: LaunchSpec['name
   const at = '/network/uplink'
   check(namespaces.includes('network'), at, 'needs a new network namespace')
   const known = program === 'pasta' || program === 'slirp4netns'
-  check(known, `${at}/program`, `unknown program ${show(program)}`)
+  check(known, `${at}/program`, () => `unknown program ${show(program)}`)
   if (path !== undefined) checkPath(path, `${at}/path`)
 }
 
 function checkAddress({ host, port }: InnerAddress, pointer: string): void {
   const valid = host === undefined || isAddress(host)
-  check(valid, `${pointer}/host`, `must be an IP address, but is ${show(host)}`)
+  check(valid, `${pointer}/host`, () => `must be an IP address, but is ${show(host)}`)
   checkInteger(port, `${pointer}/port`, 0xffff)
 }
 
@@ -101,8 +102,8 @@ function checkIdMapping(plan: IdMappingPlan | undefined, needed: boolean): void 
     'is for a user namespace, which is not asked for',
   )
   if (plan === undefined) return
-  const kinds = ['identity', 'subid', 'single']
-  check(kinds.includes(plan.kind), '/idMapping/kind', `unknown kind ${show(plan.kind)}`)
+  const known = plan.kind === 'identity' || plan.kind === 'subid' || plan.kind === 'single'
+  check(known, '/idMapping/kind', () => `unknown kind ${show(plan.kind)}`)
   checkRanges(plan.uidMappings, '/idMapping/uidMappings')
   checkRanges(plan.gidMappings, '/idMapping/gidMappings')
   if (plan.kind !== 'subid') return
@@ -156,7 +157,11 @@ function checkOverlay(overlay: OverlaySpec, pointer: string, max: number): void 
 }
 
 function checkMount(mount: Mount, pointer: string, namespaces: Set<string>): void {
-  check(mount.type in MOUNT_KINDS, `${pointer}/type`, `unknown mount type ${show(mount.type)}`)
+  check(
+    mount.type in MOUNT_KINDS,
+    `${pointer}/type`,
+    () => `unknown mount type ${show(mount.type)}`,
+  )
   checkPath(mount.destination, `${pointer}/destination`)
   if (mount.type === 'bind') checkPath(mount.source, `${pointer}/source`)
   if (mount.type === 'tmpfs') checkTmpfs(mount, pointer)
@@ -208,7 +213,7 @@ function checkProcess(program: ProcessSpec): void {
     checkInteger(program.terminal.rows, '/process/terminal/rows', 0xffff)
   }
   each(program.capabilities, '/process/capabilities', (name, at) =>
-    check(Object.hasOwn(CAPABILITIES, name), at, `unknown capability ${show(name)}`),
+    check(Object.hasOwn(CAPABILITIES, name), at, () => `unknown capability ${show(name)}`),
   )
   checkSeccomp(program.seccomp)
 }

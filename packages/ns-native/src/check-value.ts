@@ -9,7 +9,8 @@ export function checkPath(path: string | undefined, pointer: string): void {
   checkText(path, pointer)
   if (!path.startsWith('/'))
     throw invalid(pointer, `must be an absolute path, but is ${show(path)}`)
-  const tooLong = Buffer.byteLength(path) > PATH_MAX_BYTES
+  // a character has at most three bytes
+  const tooLong = path.length * 3 > PATH_MAX_BYTES && Buffer.byteLength(path) > PATH_MAX_BYTES
   check(!tooLong, pointer, `is longer than ${PATH_MAX_BYTES} bytes`)
 }
 
@@ -29,13 +30,18 @@ export function checkInteger(
   throw invalid(pointer, `must be an integer from ${min} to ${max}, but is ${show(value)}`)
 }
 
+/** Visits each; the pointer to one is put together only when it is refused, by a second visit. */
 export function each<T>(
   items: readonly T[],
   pointer: string,
   visit: (item: T, at: string) => void,
 ): void {
   items.forEach((item, index) => {
-    visit(item, `${pointer}/${index}`)
+    try {
+      visit(item, '')
+    } catch {
+      visit(item, `${pointer}/${index}`)
+    }
   })
 }
 
@@ -43,8 +49,13 @@ export function show(value: unknown): string {
   return JSON.stringify(value)?.slice(0, 100) ?? String(value)
 }
 
-export function check(condition: boolean, pointer: string, why: string): asserts condition {
-  if (!condition) throw invalid(pointer, why)
+/** `why` is a function where it takes work to say, which is done at every launch otherwise. */
+export function check(
+  condition: boolean,
+  pointer: string,
+  why: string | (() => string),
+): asserts condition {
+  if (!condition) throw invalid(pointer, typeof why === 'string' ? why : why())
 }
 
 function invalid(pointer: string, why: string): PolicyError {

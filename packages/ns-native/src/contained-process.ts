@@ -26,7 +26,7 @@ export interface Started {
   monitorPid: number
   pipes: readonly [Socket | undefined, Socket | undefined, Socket | undefined]
   connection: Pick<MonitorConnection, 'send' | 'ref' | 'unref'>
-  network: ContainerNetwork
+  network: () => ContainerNetwork
   limits: LimitControl
   status: Promise<ExitStatus>
   hasEnded: () => boolean
@@ -45,8 +45,6 @@ export class ContainedProcess {
   readonly stdin: Writable | undefined
   readonly stdout: Readable | undefined
   readonly stderr: Readable | undefined
-  /** What of its network is in this process's hands. */
-  readonly network: ContainerNetwork
   /** What is in force, and who holds it. */
   readonly limits: EffectiveLimits
   readonly #started: Started
@@ -56,9 +54,13 @@ export class ContainedProcess {
     this.#started = started
     this.pid = started.pid
     this.monitorPid = started.monitorPid
-    this.network = started.network
     this.limits = started.limits.effective
     ;[this.stdin, this.stdout, this.stderr] = started.pipes
+  }
+
+  /** What of its network is in this process's hands. */
+  get network(): ContainerNetwork {
+    return this.#started.network()
   }
 
   /**

@@ -4,6 +4,7 @@ import { loadBinding, type PollHandle } from './binding.ts'
 
 /** Who hears from the other end. */
 export interface ControlListener {
+  /** The chunk is there until this returns. */
   onData(chunk: Buffer): void
   /** The other end is gone, and this one closed. Always the last call. */
   onClose(): void
@@ -13,6 +14,8 @@ const READABLE = 1
 const WRITABLE = 2
 const CHUNK_BYTES = 4096
 const AGAIN = -constants.errno.EAGAIN
+// of all sockets: whoever wants to keep something of it copies that
+const received = Buffer.alloc(CHUNK_BYTES)
 
 /**
  * Our end of the socket between us and a monitor. A `net.Socket` would do the same; making one takes
@@ -67,11 +70,10 @@ export class ControlSocket {
   // To the last byte: after an error nobody calls again.
   #read(): void {
     while (this.#open) {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
-      const size = loadBinding().receive(this.#fd, chunk)
+      const size = loadBinding().receive(this.#fd, received)
       if (size === AGAIN) return
       if (size <= 0) this.close()
-      else this.#listener.onData(chunk.subarray(0, size))
+      else this.#listener.onData(received.subarray(0, size))
     }
   }
 

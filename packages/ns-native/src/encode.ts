@@ -1,14 +1,16 @@
 import { capabilityBits } from './defaults.ts'
-import { encodePrivilege } from './encode-privilege.ts'
+import { writePrivilege } from './encode-privilege.ts'
 import type {
   IdMapping,
   IdMappingPlan,
   InnerAddress,
   LaunchSpec,
   Mount,
+  NetworkSpec,
   ProcessSpec,
-  TmpfsRoot,
+  RootSpec,
 } from './launch-spec.ts'
+import { MessageWriter } from './message-writer.ts'
 import { NAMESPACE_FLAGS } from './namespace-flags.ts'
 import { encodeEndpoint } from './network/endpoint.ts'
 import { uplinkArguments } from './network/uplink.ts'
@@ -61,49 +63,40 @@ export function encodeLaunch(
   { detached = false, fds = {}, answers, limits = [] }: EncodeOptions,
   join?: JoinIdentity,
 ): Buffer {
-  const { root, monitor, process } = spec
-  const flags = spec.namespaces.reduce((sum, type) => sum | NAMESPACE_FLAGS[type], 0)
-  return encodeMessage([
-    { type: RECORD.NAMESPACES, payload: u32(flags) },
-    ...(spec.idMapping === undefined ? [] : encodeIdMapping(spec.idMapping)),
-    ...texts(RECORD.HOSTNAME, spec.hostname),
-    ...texts(RECORD.ROOT, root?.path),
-    ...(root?.tmpfs === undefined ? [] : [encodeRootTmpfs(root.tmpfs)]),
-    ...texts(RECORD.OVERLAY_LOWER, ...(root?.overlay?.lowerDirs ?? [])),
-    ...texts(RECORD.OVERLAY_UPPER, root?.overlay?.upperDir),
-    ...texts(RECORD.OVERLAY_WORK, root?.overlay?.workDir),
-    ...spec.mounts.map(encodeMount),
-    ...texts(RECORD.MASKED, ...spec.maskedPaths),
-    ...texts(RECORD.READONLY, ...spec.readonlyPaths),
-    ...encodeProcess(process),
-    {
-      type: RECORD.PROCESS,
-      payload: u32(
-        process.uid,
-        process.gid,
-        process.umask,
-        (process.noNewPrivileges ? PROCESS_FLAGS.noNewPrivileges : 0) |
-          (detached ? PROCESS_FLAGS.detached : 0) |
-          (root?.readonly === true ? PROCESS_FLAGS.rootReadonly : 0) |
-          (root?.overlay?.volatile === true ? PROCESS_FLAGS.overlayVolatile : 0),
-      ),
-    },
-    ...encodePrivilege(spec),
-    ...texts(RECORD.LOG_PATH, monitor?.logPath),
-    ...texts(RECORD.ATTACH_PATH, monitor?.attachPath),
-    ...texts(RECORD.EXIT_PATH, monitor?.exitPath),
-    ...texts(RECORD.REMOVE, ...(monitor?.removeOnExit ?? [])),
-    ...limits,
-    ...(needsChannel(spec) ? [{ type: RECORD.CHANNEL, payload: Buffer.alloc(0) }] : []),
-    ...texts(RECORD.UPLINK, ...(spec.network?.uplink ? uplinkArguments(spec.network.uplink) : [])),
-    ...(spec.network?.listen ?? []).map((address) => ({
-      type: RECORD.LISTEN,
-      payload: encodeEndpoint(address),
-    })),
-    ...Object.keys(fds).map((number) => ({ type: RECORD.EXTRA, payload: u32(Number(number)) })),
-    ...encodeNotify(process, answers),
-    ...(join === undefined ? [] : [encodeJoin(join)]),
-  ])
+  const { root, monitor, process, network } = spec
+  const out = new MessageWriter()
+  let namespaces = 0
+  for (const type of spec.namespaces) namespaces |= NAMESPACE_FLAGS[type]
+  out.begin(RECORD.NAMESPACES).u32(namespaces)
+  if (spec.idMapping !== undefined) writeIdMapping(out, spec.idMapping)
+  writeText(out, RECORD.HOSTNAME, spec.hostname)
+  if (root !== undefined) writeRoot(out, root)
+  for (const mount of spec.mounts) writeMount(out, mount)
+  writeTexts(out, RECORD.MASKED, spec.maskedPaths)
+  writeTexts(out, RECORD.READONLY, spec.readonlyPaths)
+  writeProcess(out, process)
+  out
+    .begin(RECORD.PROCESS)
+    .u32(process.uid)
+    .u32(process.gid)
+    .u32(process.umask)
+    .u32(
+      (process.noNewPrivileges ? PROCESS_FLAGS.noNewPrivileges : 0) |
+        (detached ? PROCESS_FLAGS.detached : 0) |
+        (root?.readonly === true ? PROCESS_FLAGS.rootReadonly : 0) |
+        (root?.overlay?.volatile === true ? PROCESS_FLAGS.overlayVolatile : 0),
+    )
+  writePrivilege(out, spec)
+  if (monitor !== undefined) writeMonitor(out, monitor)
+  for (const { type, payload } of limits) out.begin(type).bytes(payload)
+  if (needsChannel(spec)) out.begin(RECORD.CHANNEL)
+  if (network !== undefined) writeNetwork(out, network)
+  for (const number of Object.keys(fds)) out.begin(RECORD.EXTRA).u32(Number(number))
+  writeNotify(out, process, answers)
+  if (join !== undefined) {
+    out.begin(RECORD.JOIN).u32(join.pid).u32(join.parent).u64(join.startTime)
+  }
+  return out.finish()
 }
 
 /** Whether the monitor is to hand descriptors over to this process. */
@@ -151,45 +144,47 @@ export function encodeDetach(): Buffer {
   return encodeMessage([{ type: RECORD.DETACH, payload: Buffer.alloc(0) }])
 }
 
-function encodeJoin({ pid, parent, startTime }: JoinIdentity): WireRecord {
-  const payload = Buffer.alloc(16)
-  payload.writeUInt32LE(pid, 0)
-  payload.writeUInt32LE(parent, 4)
-  payload.writeBigUInt64LE(BigInt(startTime), 8)
-  return { type: RECORD.JOIN, payload }
+function writeIdMapping(out: MessageWriter, plan: IdMappingPlan): void {
+  out.begin(RECORD.ID_MAP_KIND).u32(ID_MAP_KINDS[plan.kind])
+  writeRanges(out, RECORD.UID_RANGE, plan.uidMappings)
+  writeRanges(out, RECORD.GID_RANGE, plan.gidMappings)
+  writeText(out, RECORD.NEWUIDMAP, plan.newuidmap)
+  writeText(out, RECORD.NEWGIDMAP, plan.newgidmap)
 }
 
-function encodeIdMapping(plan: IdMappingPlan): WireRecord[] {
-  const range = (type: number) => (mapping: IdMapping) => ({
-    type,
-    payload: u32(mapping.containerID, mapping.hostID, mapping.size),
-  })
-  return [
-    { type: RECORD.ID_MAP_KIND, payload: u32(ID_MAP_KINDS[plan.kind]) },
-    ...plan.uidMappings.map(range(RECORD.UID_RANGE)),
-    ...plan.gidMappings.map(range(RECORD.GID_RANGE)),
-    ...texts(RECORD.NEWUIDMAP, plan.newuidmap),
-    ...texts(RECORD.NEWGIDMAP, plan.newgidmap),
-  ]
-}
-
-function encodeRootTmpfs({ sizeBytes, mode }: TmpfsRoot['tmpfs']): WireRecord {
-  const payload = Buffer.concat([u64(sizeBytes ?? 0), u32(mode ?? 0o755, 0)])
-  return { type: RECORD.ROOT_TMPFS, payload }
-}
-
-function encodeMount(mount: Mount): WireRecord {
-  const texts = [sourceOf(mount), mount.destination]
-  if (mount.type === 'overlay') texts.push(mount.upperDir, mount.workDir, ...mount.lowerDirs)
-  return {
-    type: RECORD.MOUNT,
-    payload: Buffer.concat([
-      u32(MOUNT_KINDS[mount.type], flagsOf(mount), modeOf(mount), 0),
-      u64(sizeOf(mount)),
-      Buffer.from(texts.map((text) => `${text}\0`).join('')),
-      ...(mount.type === 'file' ? [Buffer.from(mount.content)] : []),
-    ]),
+function writeRanges(out: MessageWriter, type: number, ranges: readonly IdMapping[]): void {
+  for (const { containerID, hostID, size } of ranges) {
+    out.begin(type).u32(containerID).u32(hostID).u32(size)
   }
+}
+
+function writeRoot(out: MessageWriter, { path, tmpfs, overlay }: RootSpec): void {
+  writeText(out, RECORD.ROOT, path)
+  if (tmpfs !== undefined) {
+    const { sizeBytes = 0, mode = 0o755 } = tmpfs
+    out.begin(RECORD.ROOT_TMPFS).u64(sizeBytes).u32(mode).u32(0)
+  }
+  if (overlay === undefined) return
+  writeTexts(out, RECORD.OVERLAY_LOWER, overlay.lowerDirs)
+  writeText(out, RECORD.OVERLAY_UPPER, overlay.upperDir)
+  writeText(out, RECORD.OVERLAY_WORK, overlay.workDir)
+}
+
+function writeMount(out: MessageWriter, mount: Mount): void {
+  out
+    .begin(RECORD.MOUNT)
+    .u32(MOUNT_KINDS[mount.type])
+    .u32(flagsOf(mount))
+    .u32(modeOf(mount))
+    .u32(0)
+    .u64(sizeOf(mount))
+    .text(sourceOf(mount))
+    .text(mount.destination)
+  if (mount.type === 'overlay') {
+    out.text(mount.upperDir).text(mount.workDir)
+    for (const lower of mount.lowerDirs) out.text(lower)
+  }
+  if (mount.type === 'file') out.bytes(Buffer.from(mount.content))
 }
 
 function sourceOf(mount: Mount): string {
@@ -223,12 +218,19 @@ function sizeOf(mount: Mount): number {
 const NOTIFY = { node: 1, emulateRoot: 2 }
 
 /** Who answers what the filter leaves to user space; nothing when nobody does. */
-function encodeNotify(program: ProcessSpec, answers: EncodeOptions['answers']): WireRecord[] {
+function writeNotify(
+  out: MessageWriter,
+  program: ProcessSpec,
+  answers: EncodeOptions['answers'],
+): void {
   const flags =
     (answers === undefined ? 0 : NOTIFY.node) |
     (program.rootEmulation === true ? NOTIFY.emulateRoot : 0)
-  if (flags === 0) return []
-  return [{ type: RECORD.NOTIFY, payload: u32(flags, answers?.timeoutMs ?? 0) }]
+  if (flags !== 0)
+    out
+      .begin(RECORD.NOTIFY)
+      .u32(flags)
+      .u32(answers?.timeoutMs ?? 0)
 }
 
 function filterOf({ seccomp, rootEmulation, uid, gid }: ProcessSpec): Uint8Array | undefined {
@@ -240,28 +242,39 @@ function filterOf({ seccomp, rootEmulation, uid, gid }: ProcessSpec): Uint8Array
 /** What a program without a filter has: BPF_RET | BPF_K, SECCOMP_RET_ALLOW. */
 const ALLOW_ALL = Uint8Array.of(0x06, 0, 0, 0, 0, 0, 0xff, 0x7f)
 
-function encodeProcess(program: ProcessSpec): WireRecord[] {
+function writeProcess(out: MessageWriter, program: ProcessSpec): void {
   const { terminal } = program
   const seccomp = filterOf(program)
-  const capabilities = Buffer.alloc(8)
-  capabilities.writeBigUInt64LE(capabilityBits(program.capabilities))
-  return [
-    ...texts(RECORD.ARGUMENT, ...program.args),
-    ...texts(RECORD.ENVIRONMENT, ...program.env),
-    ...texts(RECORD.CWD, program.cwd),
-    { type: RECORD.GROUPS, payload: u32(...program.additionalGids) },
-    ...(terminal === undefined
-      ? []
-      : [{ type: RECORD.TERMINAL, payload: size(terminal.columns, terminal.rows) }]),
-    { type: RECORD.CAPABILITIES, payload: capabilities },
-    ...(seccomp === undefined ? [] : [{ type: RECORD.SECCOMP, payload: Buffer.from(seccomp) }]),
-  ]
+  writeTexts(out, RECORD.ARGUMENT, program.args)
+  writeTexts(out, RECORD.ENVIRONMENT, program.env)
+  writeText(out, RECORD.CWD, program.cwd)
+  out.begin(RECORD.GROUPS)
+  for (const gid of program.additionalGids) out.u32(gid)
+  if (terminal !== undefined) {
+    out.begin(RECORD.TERMINAL).bytes(size(terminal.columns, terminal.rows))
+  }
+  out.begin(RECORD.CAPABILITIES).u64(capabilityBits(program.capabilities))
+  if (seccomp !== undefined) out.begin(RECORD.SECCOMP).bytes(seccomp)
 }
 
-function texts(type: number, ...values: (string | undefined)[]): WireRecord[] {
-  return values
-    .filter((value) => value !== undefined)
-    .map((value) => ({ type, payload: Buffer.from(`${value}\0`) }))
+function writeMonitor(out: MessageWriter, monitor: NonNullable<LaunchSpec['monitor']>): void {
+  writeText(out, RECORD.LOG_PATH, monitor.logPath)
+  writeText(out, RECORD.ATTACH_PATH, monitor.attachPath)
+  writeText(out, RECORD.EXIT_PATH, monitor.exitPath)
+  writeTexts(out, RECORD.REMOVE, monitor.removeOnExit ?? [])
+}
+
+function writeNetwork(out: MessageWriter, { uplink, listen = [] }: NetworkSpec): void {
+  if (uplink !== undefined) writeTexts(out, RECORD.UPLINK, uplinkArguments(uplink))
+  for (const address of listen) out.begin(RECORD.LISTEN).bytes(encodeEndpoint(address))
+}
+
+function writeText(out: MessageWriter, type: number, value: string | undefined): void {
+  if (value !== undefined) out.begin(type).text(value)
+}
+
+function writeTexts(out: MessageWriter, type: number, values: readonly string[]): void {
+  for (const value of values) out.begin(type).text(value)
 }
 
 function u32(...values: number[]): Buffer {
@@ -269,12 +282,6 @@ function u32(...values: number[]): Buffer {
   values.forEach((value, index) => {
     bytes.writeUInt32LE(value >>> 0, 4 * index)
   })
-  return bytes
-}
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(BigInt(value))
   return bytes
 }
 

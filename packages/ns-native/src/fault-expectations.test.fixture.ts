@@ -157,6 +157,19 @@ export const TOLERATED: readonly Tolerated[] = [
   },
   { role: 'init', call: 'wait4 read ppoll', why: 'it looks again' },
   {
+    role: 'init',
+    call: 'openat2',
+    occurrences: [1],
+    why: 'the oom_score_adj of the caller, where init looks itself',
+  },
+  {
+    role: 'monitor',
+    call: 'pidfd_send_signal',
+    why: 'to PID 1, which has said that it ends; the monitor waits for that all the same',
+  },
+  { role: 'init', call: 'getrusage', why: 'the figures lack a part' },
+  { role: 'init', call: 'kill', why: 'nobody else is there, or the kernel ends them with PID 1' },
+  {
     role: 'payload',
     call: 'landlock_create_ruleset',
     occurrences: [1],

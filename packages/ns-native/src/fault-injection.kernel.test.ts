@@ -90,6 +90,15 @@ const scenarios: Record<string, (directory: string) => Changes> = {
       monitor: { removeOnExit: [join(directory, 'garbage')] },
     }
   },
+  // its end is told before PID 1 has ended
+  'nothing to be done at its end': () => {
+    const { root } = containerSpec(['/bin/true'])
+    return {
+      maskedPaths: [],
+      readonlyPaths: [],
+      root: { path: root?.overlay?.lowerDirs[0] ?? '/', readonly: true },
+    }
+  },
   'no root of its own': (directory) => ({
     namespaces: ['user', 'pid'],
     hostname: undefined,
@@ -146,8 +155,10 @@ async function tryAll(
   const cases: Case[] = []
   const specIn = (name: string) => {
     const directory = join(top, name)
-    mkdirSync(join(directory, 'garbage/deep'), { recursive: true })
-    const spec = { ...containerSpec(['/bin/true']), idMapping: mapping, ...changes(directory) }
+    const changed = changes(directory)
+    const garbage = changed.monitor === undefined ? [] : ['garbage/deep']
+    for (const name of garbage) mkdirSync(join(directory, name), { recursive: true })
+    const spec = { ...containerSpec(['/bin/true']), idMapping: mapping, ...changed }
     return Object.fromEntries(
       Object.entries(spec).filter(([, value]) => value !== undefined),
     ) as unknown as LaunchSpec // what a scenario undefines is optional

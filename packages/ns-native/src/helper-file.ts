@@ -4,6 +4,8 @@ import { type Binding, findHelper } from './binding.ts'
 
 /** A program to execute, and what to execute when that may not be. */
 export interface HelperProgram {
+  /** Open for as long as this process lives; where there is none it is `path` that is executed. */
+  descriptor?: number
   path: string
   otherwise?: string
 }
@@ -36,7 +38,7 @@ function choose(binding: Binding | undefined): HelperProgram {
   if (restricts) return { path: pinned(packaged) } // for which there may be a profile
   const sealed = binding?.seal(Buffer.from(`${packaged}\0`)) ?? -1
   if (sealed < 0) return { path: pinned(packaged) } // vm.memfd_noexec
-  return { path: `/proc/self/fd/${sealed}`, otherwise: pinned(packaged) }
+  return { descriptor: sealed, path: `/proc/self/fd/${sealed}`, otherwise: pinned(packaged) }
 }
 
 const descriptors = new Map<string, number>()

@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import { type Binding, loadBinding, tryBinding } from './binding.ts'
 import { describeErrno } from './errno.ts'
 import { NamespaceError, UnsupportedError } from './errors.ts'
-import { helperProgram } from './helper-file.ts'
+import { type HelperProgram, helperProgram } from './helper-file.ts'
 import { spawnWithoutAddon } from './without-addon.ts'
 
 /** A descriptor to hand over, a pipe to this process, or /dev/null. */
@@ -52,36 +52,47 @@ export function startHelper(
 ): Helper {
   const { path, addon = true } = options
   const binding = addon ? tryBinding() : undefined
-  const { path: file, otherwise } = path === undefined ? helperProgram(binding) : { path }
-  const start = (program: string) =>
+  const program: HelperProgram = path === undefined ? helperProgram(binding) : { path }
+  const { otherwise } = program
+  const start = (one: HelperProgram) =>
     binding === undefined
-      ? startChild(program, stdio, options)
-      : startByAddon(binding, program, stdio, message, options)
-  let helper = start(file)
+      ? startChild(one.path, stdio, options)
+      : startByAddon(binding, one, stdio, message, options)
+  let helper = start(program)
   // The sealed copy may not be executed where a policy says so, nor be seen where there is no /proc.
-  if (typeof helper === 'number' && otherwise !== undefined) helper = start(otherwise)
-  if (typeof helper === 'number') throw notStarted(path ?? otherwise ?? file, -helper)
+  if (typeof helper === 'number' && otherwise !== undefined) helper = start({ path: otherwise })
+  if (typeof helper === 'number') throw notStarted(path ?? otherwise ?? program.path, -helper)
   return helper
 }
 
 function startByAddon(
   binding: Binding,
-  file: string,
+  { descriptor = -1, path }: HelperProgram,
   stdio: readonly StdioTarget[],
   message: Uint8Array,
   { channel = false, extras = [] }: HelperOptions,
 ): Helper | number {
-  const targets = Int32Array.from([...stdio, ...extras], (target) =>
-    target === 'pipe' ? PIPE : target === 'ignore' ? IGNORE : target,
-  )
+  const targets = new Int32Array(stdio.length + extras.length)
+  stdio.forEach((target, index) => {
+    targets[index] = target === 'pipe' ? PIPE : target === 'ignore' ? IGNORE : target
+  })
+  targets.set(extras, stdio.length)
   const spawned = new Int32Array(7)
-  const program = Buffer.from(`${file}\0`)
-  const result = binding.spawn(program, targets, message, channel ? 1 : 0, spawned)
+  const file = Buffer.from(`${path}\0`)
+  const result = binding.spawn(descriptor, file, targets, message, channel ? 1 : 0, spawned)
   if (result < 0) return result
-  const [pid = 0, control = -1, ...others] = spawned
-  const sent = others.pop() ?? 0
-  const [input, output, errors, ours] = others.map((fd) => (fd < 0 ? undefined : fd))
-  return { pid, control, pipes: [input, output, errors], channel: ours, sent }
+  const [pid = 0, control = -1, input, output, errors, ours, sent = 0] = spawned
+  return {
+    pid,
+    control,
+    pipes: [opened(input), opened(output), opened(errors)],
+    channel: opened(ours),
+    sent,
+  }
+}
+
+function opened(fd: number | undefined): number | undefined {
+  return fd === undefined || fd < 0 ? undefined : fd
 }
 
 function startChild(

@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Mount } from './launch-spec.ts'
 
 /** What {@link hostSystemMounts} takes. */
@@ -85,6 +85,19 @@ export function hostSystemMounts(options: HostSystemOptions = {}): Mount[] {
   const paths = [...directories, ...etc.map((name) => join('/etc', name))]
   const shown = directories.filter((path) => !isLink(join(root, path)))
   return paths.flatMap((path) => mountOf(path, root, shown))
+}
+
+/**
+ * The directories that decide what {@link hostSystemMounts} finds: of every path that it looks for, and of every
+ * file that a link led it to. As long as none of them changes, its answer does not.
+ */
+export function hostSystemDirectories(
+  mounts: readonly Mount[],
+  etc: readonly string[] = HOST_ETC,
+): string[] {
+  const found = mounts.flatMap((mount) => (mount.type === 'bind' ? mount.source : []))
+  const paths = [...SYSTEM_DIRECTORIES, ...etc.map((name) => join('/etc', name)), ...found]
+  return [...new Set(paths.map((path) => dirname(path)))]
 }
 
 function mountOf(path: string, root: string, shown: readonly string[]): Mount[] {

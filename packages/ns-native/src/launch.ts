@@ -158,11 +158,12 @@ class Launch implements PendingLaunch {
   readonly #terminal: SavedTerminal | undefined
   readonly #started = withResolvers<ContainedProcess>()
   readonly #status = withResolvers<ExitStatus>()
-  readonly #network: ContainerNetwork
+  #network: ContainerNetwork | undefined
   readonly #limits: LimitControl
   #groups: readonly Group[] = []
   #failure: NamespaceError | undefined
   #last: MonitorEvent | undefined
+  #hasStarted = false
   #ended = false
 
   constructor(
@@ -174,7 +175,6 @@ class Launch implements PendingLaunch {
     this.#spec = spec
     this.#options = options
     this.#monitorPid = helper.pid
-    this.#network = new ContainerNetwork(spec.network, (message) => this.#connection.send(message))
     this.#terminal = terminal
     this.#limits = new LimitControl(plan.effective, plan.hasGroup, options.onLimit)
     if (typeof plan.groups !== 'function') this.#groups = plan.groups
@@ -233,18 +233,29 @@ class Launch implements PendingLaunch {
     // The monitor has nothing more to do then but to end.
     if (event.type === 'exited' && this.#failure === undefined) this.#settle(event)
     if (event.type !== 'started') return
+    this.#hasStarted = true
     this.#started.resolve(
       new ContainedProcess({
         pid: event.pid,
         monitorPid: this.#monitorPid,
         pipes: this.pipes,
         connection: this.#connection,
-        network: this.#network,
+        network: () => this.#containerNetwork(),
         limits: this.#limits,
         status: this.#status.promise,
         hasEnded: () => this.#ended,
       }),
     )
+  }
+
+  // Made for who asks: most never do.
+  #containerNetwork(): ContainerNetwork {
+    if (this.#network === undefined) {
+      const send = (message: Buffer) => this.#connection.send(message)
+      this.#network = new ContainerNetwork(this.#spec.network, send)
+      if (this.#ended) this.#network.close()
+    }
+    return this.#network
   }
 
   async #answer(event: SyscallEvent): Promise<void> {
@@ -256,7 +267,7 @@ class Launch implements PendingLaunch {
   // What was asked for and is not there ends the launch.
   #take(event: DescriptorEvent): void {
     try {
-      this.#network.take(event)
+      this.#containerNetwork().take(event)
     } catch (error) {
       if (!(error instanceof NamespaceError)) throw error
       this.#failure = error
@@ -267,7 +278,7 @@ class Launch implements PendingLaunch {
   #settle(event: Extract<MonitorEvent, { type: 'exited' }>): void {
     this.#close()
     // Heard of before it started: only from a monitor in trouble.
-    this.#started.reject(this.#reason(undefined))
+    if (!this.#hasStarted) this.#started.reject(this.#reason(undefined))
     const status = exitStatus(event, this.#limits)
     const aborted = status.reason === 'signal' && this.#options.signal?.aborted === true
     this.#status.resolve(aborted ? { ...status, reason: 'abort' } : status)
@@ -275,7 +286,7 @@ class Launch implements PendingLaunch {
 
   #close(): void {
     this.#ended = true
-    this.#network.close()
+    this.#network?.close()
     this.#limits.end()
     this.#options.signal?.removeEventListener('abort', this.abort)
   }

@@ -33,6 +33,15 @@ export interface LimitPlan {
   groups: readonly Group[] | ((monitorPid: number) => Promise<readonly Group[]>)
 }
 
+const NOTHING_HELD: HeldLimits = {
+  wallMs: 0,
+  cpuMicros: 0,
+  outputBytes: 0,
+  memoryBytes: 0,
+  pids: 0,
+  nproc: 0,
+}
+
 const CONTROLLERS = { memory: 'memory', cpus: 'cpu', pids: 'pids', io: 'io' } as const
 type GroupLimit = keyof typeof CONTROLLERS
 
@@ -42,6 +51,9 @@ type GroupLimit = keyof typeof CONTROLLERS
  * holds, unless `allowDegraded` names it. A program that joins a container is in its groups.
  */
 export function planLimits(spec: LaunchSpec, join?: { pid: number; nproc?: number }): LimitPlan {
+  if (spec.limits === undefined && spec.cgroup === undefined && join === undefined) {
+    return { effective: {}, held: { ...NOTHING_HELD }, hasGroup: false, groups: [] }
+  }
   const limits = spec.limits ?? {}
   const asked = groupLimits(limits)
   const wantsGroup = asked.length > 0 || spec.cgroup !== undefined

@@ -3,15 +3,19 @@ import type { HeldLimits } from './limit-plan.ts'
 import { encodeMessage, RECORD, type WireRecord } from './records.ts'
 
 /** The configuration records for limits. */
-export function encodeLimits(held: HeldLimits, groups: readonly Group[]): WireRecord[] {
+export function encodeLimits(
+  held: Readonly<HeldLimits>,
+  groups: readonly Group[],
+): readonly WireRecord[] {
   const { wallMs, cpuMicros, outputBytes, memoryBytes, pids, nproc } = held
   const amounts = [wallMs, cpuMicros, outputBytes, memoryBytes, pids, nproc]
+  const none = amounts.every((amount) => amount === 0)
+  if (none) return groups.map(encodeGroup)
   const limits = Buffer.alloc(8 * amounts.length)
   amounts.forEach((amount, index) => {
     limits.writeBigUInt64LE(BigInt(amount), 8 * index)
   })
-  const none = amounts.every((amount) => amount === 0)
-  return [...(none ? [] : [{ type: RECORD.LIMITS, payload: limits }]), ...groups.map(encodeGroup)]
+  return [{ type: RECORD.LIMITS, payload: limits }, ...groups.map(encodeGroup)]
 }
 
 function encodeGroup({ path, flags, roles, writes }: Group): WireRecord {

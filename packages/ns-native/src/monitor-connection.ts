@@ -59,9 +59,10 @@ export class MonitorConnection {
     this.#socket.unref()
   }
 
-  // It closes its end only by ending: what is left of that takes some 50 µs.
+  // It closes its end only by ending: what is left of that takes some 50 µs, and longer where it has to wait
+  // for a processor, which is not to be one that we keep busy.
   #reap(pid: number, onEnd: () => void): void {
-    if (loadBinding().reap(pid) === 0) setImmediate(() => this.#reap(pid, onEnd))
+    if (loadBinding().reap(pid) === 0) setTimeout(() => this.#reap(pid, onEnd), 1)
     else onEnd()
   }
 

@@ -102,28 +102,30 @@ export function encodeMessage(records: readonly WireRecord[]): Buffer {
 
 /** Takes messages out of bytes that arrive in arbitrary pieces. Strict: throws on anything odd. */
 export class MessageReader {
-  #pending: Buffer = Buffer.alloc(0)
+  #pending: Buffer | undefined
 
-  /** The records of all messages that `chunk` completes. */
+  /** The records of all messages that `chunk` completes, which lie in it: good as long as it is. */
   push(chunk: Buffer): WireRecord[] {
-    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
+    const bytes = this.#pending === undefined ? chunk : Buffer.concat([this.#pending, chunk])
     const records: WireRecord[] = []
-    while (this.#pending.length >= HEAD_BYTES) {
-      const length = this.#pending.readUInt32LE(4)
-      check(this.#pending.readUInt32LE(0) === MAGIC, 'bad magic')
+    let offset = 0
+    while (bytes.length - offset >= HEAD_BYTES) {
+      const length = bytes.readUInt32LE(offset + 4)
+      check(bytes.readUInt32LE(offset) === MAGIC, 'bad magic')
       check(length > 0 && length % 4 === 0 && length <= MESSAGE_MAX_BYTES, 'bad message length')
-      if (this.#pending.length < HEAD_BYTES + length) break
-      records.push(...splitRecords(this.#pending.subarray(HEAD_BYTES, HEAD_BYTES + length)))
-      this.#pending = this.#pending.subarray(HEAD_BYTES + length)
+      const end = offset + HEAD_BYTES + length
+      if (bytes.length < end) break
+      splitRecords(bytes.subarray(offset + HEAD_BYTES, end), records)
+      offset = end
     }
+    this.#pending = offset === bytes.length ? undefined : Buffer.from(bytes.subarray(offset))
     return records
   }
 }
 
 const KNOWN_TYPES = new Set<number>(Object.values(RECORD))
 
-function splitRecords(bytes: Buffer): WireRecord[] {
-  const records: WireRecord[] = []
+function splitRecords(bytes: Buffer, records: WireRecord[]): void {
   let offset = 0
   while (offset < bytes.length) {
     check(bytes.length - offset >= HEAD_BYTES, 'truncated record')
@@ -133,17 +135,14 @@ function splitRecords(bytes: Buffer): WireRecord[] {
     check((flags & ~MUST_UNDERSTAND) === 0, 'unknown record flags')
     offset += HEAD_BYTES
     check(padded(length) <= bytes.length - offset, 'record longer than its message')
-    const padding = bytes.subarray(offset + length, offset + padded(length))
-    check(
-      padding.every((byte) => byte === 0),
-      'padding is not zero',
-    )
+    for (let at = offset + length; at < offset + padded(length); at++) {
+      check(bytes[at] === 0, 'padding is not zero')
+    }
     const known = KNOWN_TYPES.has(type)
-    check(known || (flags & MUST_UNDERSTAND) === 0, `unknown record type ${type}`)
+    if (!known && (flags & MUST_UNDERSTAND) !== 0) throw malformed(`unknown record type ${type}`)
     if (known) records.push({ type, payload: bytes.subarray(offset, offset + length) })
     offset += padded(length)
   }
-  return records
 }
 
 /** What a descriptor that the monitor hands over is: CW_DESCRIPTOR_* of records.h. */

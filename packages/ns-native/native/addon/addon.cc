@@ -21,16 +21,16 @@ Napi::Value Result(const Napi::CallbackInfo& info, int result) {
   return Napi::Number::New(info.Env(), result);
 }
 
-// spawn(helper, stdio: Int32Array(3 and more), message, channel, spawned: Int32Array(7))
+// spawn(file, helper, stdio: Int32Array(3 and more), message, channel, spawned: Int32Array(7))
 Napi::Value Spawn(const Napi::CallbackInfo& info) {
   struct cw_spawned spawned;
-  Napi::Int32Array stdio = info[1].As<Napi::Int32Array>();
+  Napi::Int32Array stdio = info[2].As<Napi::Int32Array>();
   int count = static_cast<int>(stdio.ElementLength());
   cw_child_sweep();
-  int result = cw_spawn(Bytes(info[0]), stdio.Data(), count, Bytes(info[2]), Size(info[2]),
-                        Int(info[3]), &spawned);
+  int result = cw_spawn(Int(info[0]), Bytes(info[1]), stdio.Data(), count, Bytes(info[3]),
+                        Size(info[3]), Int(info[4]), &spawned);
   if (result == 0) cw_child_add(spawned.pid, static_cast<napi_env>(info.Env()));
-  int32_t* out = info[4].As<Napi::Int32Array>().Data();
+  int32_t* out = info[5].As<Napi::Int32Array>().Data();
   out[0] = spawned.pid;
   out[1] = spawned.control;
   for (int i = 0; i < 3; i++) out[2 + i] = spawned.pipes[i];

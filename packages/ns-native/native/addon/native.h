@@ -27,11 +27,11 @@ struct cw_spawned {
 // more, which become its 5, 6, …, a control socket, in which
 // the message lies already, so that it need not wait for this thread, and where asked for a channel
 // of descriptors.
-int cw_spawn(const char *helper, const int32_t *stdio, int count, const void *message, size_t size,
+int cw_spawn(int file, const char *helper, const int32_t *stdio, int count, const void *message, size_t size,
              int channel, struct cw_spawned *spawned);
-// start.c: execute the helper with these descriptors, all above `count` or -1, as 0, 1, …; without
+// start.c: execute the helper, by the descriptor `file` unless that is -1, with these descriptors, all above `count` or -1, as 0, 1, …; without
 // environment, and with all signals blocked.
-int cw_start(const char *path, const int *fds, int count, int32_t *pid);
+int cw_start(int file, const char *path, const int *fds, int count, int32_t *pid);
 // Some of the bytes, without waiting; 0 from cw_receive is the end.
 int cw_send(int socket, const void *bytes, size_t size);
 int cw_receive(int socket, void *bytes, size_t size);

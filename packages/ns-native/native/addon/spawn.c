@@ -58,7 +58,7 @@ static int open_pair(int type, int32_t *ours) {
     return theirs;
 }
 
-int cw_spawn(const char *helper, const int32_t *stdio, int count, const void *message, size_t size,
+int cw_spawn(int file, const char *helper, const int32_t *stdio, int count, const void *message, size_t size,
              int channel, struct cw_spawned *spawned) {
     int fds[CW_LOW_FDS];
     int used = CW_FIXED_FDS + count - 3;
@@ -84,7 +84,7 @@ int cw_spawn(const char *helper, const int32_t *stdio, int count, const void *me
     if (error == 0) {
         int sent = cw_send(spawned->control, message, size);
         spawned->sent = sent < 0 ? 0 : sent; // the rest goes the usual way
-        error = cw_start(helper, fds, used, &spawned->pid);
+        error = cw_start(file, helper, fds, used, &spawned->pid);
     }
     for (int i = 0; i < used; i++) close_if(&fds[i]);
     if (error == 0) return 0;

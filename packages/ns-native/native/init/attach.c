@@ -148,10 +148,7 @@ void cw_attach_close(struct cw_monitor *m) {
 
 void cw_attach_exited(struct cw_monitor *m) {
     for (unsigned i = 0; i < CW_ATTACHMENTS_MAX; i++)
-        if (m->attach.attachments[i].fd >= 0) {
-            cw_limits_tell(m, m->attach.attachments[i].fd);
-            cw_send_exited(m->attach.attachments[i].fd, m->status, &m->usage);
-        }
+        if (m->attach.attachments[i].fd >= 0) cw_limits_tell(m, m->attach.attachments[i].fd);
 }
 
 void cw_attach_tell(const struct cw_monitor *m, uint16_t type, const void *payload, size_t size) {

@@ -36,22 +36,54 @@ static const uint16_t allowed_calls[] = {
 
 #define CW_CALL_COUNT (sizeof allowed_calls / sizeof *allowed_calls)
 
+#define CW_LEAF_CALLS 4
+
+struct filter {
+    struct sock_filter program[3 * CW_CALL_COUNT + 8];
+    unsigned used;
+};
+
+static void add(struct filter *filter, struct sock_filter instruction) {
+    filter->program[filter->used++] = instruction;
+}
+
+// One of these calls, which are in order of their numbers, or EPERM. Found by halving: when a filter is
+// installed, the kernel walks it for every number that there is.
+static void add_calls(struct filter *filter, const uint16_t *calls, unsigned count) {
+    if (count > CW_LEAF_CALLS) {
+        unsigned left = count / 2;
+        struct sock_filter *branch = &filter->program[filter->used];
+        add(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, calls[left], 0, 0));
+        add_calls(filter, calls, left);
+        branch->jt = (uint8_t)(&filter->program[filter->used] - branch - 1);
+        add_calls(filter, calls + left, count - left);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        add(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i],
+                                                 (uint8_t)(count - i), 0));
+    add(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
+    add(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+}
+
 static int filter_calls(void) {
-    struct sock_filter program[CW_CALL_COUNT + 6];
-    unsigned used = 0;
-    program[used++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                                   offsetof(struct seccomp_data, arch));
-    program[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CW_AUDIT_ARCH, 1, 0);
-    program[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    program[used++] =
-        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (unsigned i = 0; i < CW_CALL_COUNT; i++)
-        program[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed_calls[i],
-                                                       (uint8_t)(CW_CALL_COUNT - i), 0);
-    program[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-    program[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    struct sock_fprog filter = {.len = (unsigned short)used, .filter = program};
-    return (int)sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &filter);
+    uint16_t calls[CW_CALL_COUNT];
+    struct filter filter = {.used = 0};
+    for (unsigned i = 0; i < CW_CALL_COUNT; i++) {
+        unsigned at = i;
+        for (; at > 0 && calls[at - 1] > allowed_calls[i]; at--) calls[at] = calls[at - 1];
+        calls[at] = allowed_calls[i];
+    }
+    add(&filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                              offsetof(struct seccomp_data, arch)));
+    add(&filter,
+        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CW_AUDIT_ARCH, 1, 0));
+    add(&filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+    add(&filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                              offsetof(struct seccomp_data, nr)));
+    add_calls(&filter, calls, CW_CALL_COUNT);
+    struct sock_fprog program = {.len = (unsigned short)filter.used, .filter = filter.program};
+    return (int)sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
 // Below the parent of a path, which need not exist yet, or any more.

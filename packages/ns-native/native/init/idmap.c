@@ -30,12 +30,9 @@ static int write_maps(const struct cw_config *config, int proc, int pid, struct 
     return write_map(proc, pid, "gid_map", &config->gids, fault);
 }
 
-// The caller's /proc is still what /proc is in here.
-int cw_idmap_write_own(const struct cw_config *config, struct cw_fault *fault) {
+int cw_idmap_write_own(const struct cw_config *config, int proc, struct cw_fault *fault) {
     char deny[] = "deny";
     struct cw_text text = {.start = deny, .size = sizeof deny, .used = 4};
-    CW_AUTO_FD proc = cw_proc_open_outer(fault);
-    if (proc < 0) return proc;
     cw_at(fault, CW_STEP_IDMAP_SETGROUPS, CW_NO_INDEX);
     int error = cw_proc_write(proc, 0, "setgroups", &text, fault);
     return error < 0 ? error : write_maps(config, proc, 0, fault);

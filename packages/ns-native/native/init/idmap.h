@@ -10,6 +10,6 @@
 int cw_idmap_write(const struct cw_config *config, int proc, int pid, struct cw_fault *fault);
 
 // In that process itself: the map of a single id.
-int cw_idmap_write_own(const struct cw_config *config, struct cw_fault *fault);
+int cw_idmap_write_own(const struct cw_config *config, int proc, struct cw_fault *fault);
 
 #endif

@@ -12,20 +12,30 @@
 #include "payload.h"
 #include "procfs.h"
 #include "pty.h"
+#include "resources.h"
 #include "root.h"
 #include "sys.h"
 #include "timens.h"
 
 #define CW_POLL_AGAIN_MS 20
+#define CW_PAYLOAD_STACK 65536
 
-static int take_stdio(const struct cw_config *config, const int stdio[3], int *socket, struct cw_fault *fault) {
+static int take_stdio(const struct cw_config *config, const int stdio[3], int socket, int proc,
+                      struct cw_fault *fault) {
     cw_at(fault, CW_STEP_INIT, CW_NO_INDEX);
     for (int fd = 0; fd < 3; fd++)
         if (stdio[fd] >= 0) CW_TRY(fault, "dup3", sys_dup3(stdio[fd], fd, 0));
-    int keep[1 + CW_EXTRAS_MAX] = {*socket};
-    unsigned count = 1 + cw_extras_list(config, keep + 1);
+    int keep[2 + CW_EXTRAS_MAX] = {socket, proc};
+    unsigned count = 2 + cw_extras_list(config, keep + 2);
     CW_TRY(fault, "close_range", cw_close_others(keep, count));
     return 0;
+}
+
+bool cw_init_waits(const struct cw_config *config) {
+    bool mapped = config->namespaces & CLONE_NEWUSER && config->id_map_kind != CW_ID_MAP_SINGLE;
+    bool removes = config->namespaces & CLONE_NEWUSER && config->removals.count > 0;
+    return mapped || removes || config->privilege.join_count > 0 || config->cgroup_count > 0 ||
+           config->uplink.count > 0 || cw_resources_take_rights(config);
 }
 
 static int wait_for_go(int socket, struct cw_fault *fault) {
@@ -56,12 +66,12 @@ static void become_its_root(void) {
     sys_setresuid(0);
 }
 
-static int become_root(const struct cw_config *config, struct cw_fault *fault) {
+static int become_root(const struct cw_config *config, int proc, struct cw_fault *fault) {
     if (config->privilege.joined & CLONE_NEWUSER) become_its_root();
     if (!(config->namespaces & CLONE_NEWUSER)) return 0;
     // A single id need not be 0 inside: all capabilities come with the namespace, not with the id.
     bool single = config->id_map_kind == CW_ID_MAP_SINGLE;
-    int error = single ? cw_idmap_write_own(config, fault) : 0;
+    int error = single ? cw_idmap_write_own(config, proc, fault) : 0;
     if (error < 0) return error;
     cw_at(fault, CW_STEP_SETID, CW_NO_INDEX);
     if (!single) CW_TRY(fault, "setgroups", sys_setgroups(0, NULL));
@@ -175,16 +185,18 @@ static int build_view(const struct cw_config *config, int socket, int *slave, ui
     return error;
 }
 
-static int set_up(const struct cw_config *config, int socket, int *slave, int *proc,
+static int set_up(const struct cw_config *config, int socket, int outer, int *slave, int *proc,
                   uint64_t *old_root, struct cw_fault *fault) {
-    int error = wait_for_go(socket, fault);
+    int error = cw_init_waits(config) ? wait_for_go(socket, fault)
+                                      : cw_resources_rank(config, outer, 0, fault);
     if (error < 0) return error;
     // Before the root changes, and while our own files in it are still ours.
     if (cw_wants_proc(config) && (*proc = cw_proc_fresh(fault)) < 0) return *proc;
     if (config->namespaces & CLONE_NEWTIME && (error = cw_timens_enter(config, *proc, fault)) < 0)
         return error;
     // Until then our /proc files belong to us, which writing an id map takes; nobody is inside yet.
-    if ((error = become_root(config, fault)) < 0) return error;
+    if ((error = become_root(config, outer, fault)) < 0) return error;
+    sys_close(outer);
     cw_at(fault, CW_STEP_DUMPABLE, CW_NO_INDEX);
     CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
     if ((error = tie_to_monitor(socket, fault)) < 0) return error;
@@ -200,25 +212,44 @@ static int set_up(const struct cw_config *config, int socket, int *slave, int *p
     return build_view(config, socket, slave, old_root, fault);
 }
 
-// Forks the payload and waits until it is the program: the status pipe closes by exec. It closes by
+// What the payload begins with.
+struct birth {
+    const struct cw_config *config;
+    int socket;
+    int slave;
+    int proc;
+    int status[2];
+    uint64_t old_root;
+};
+
+static void be_payload(void *argument) {
+    struct birth birth = *(const struct birth *)argument;
+    struct cw_fault fault = {.step = CW_STEP_FORK, .index = CW_NO_INDEX};
+    if (birth.config->notify_flags == 0) sys_close(birth.socket);
+    sys_close(birth.status[0]);
+    int lifeline = cw_extras_raise(birth.config, birth.status[1]);
+    int socket = birth.socket;
+    if (birth.config->notify_flags != 0) socket = cw_extras_raise(birth.config, socket);
+    if (cw_root_wait(birth.old_root, lifeline, &fault) == 0)
+        cw_payload(birth.config, birth.slave, birth.proc, lifeline, socket, &fault);
+    sys_write(lifeline, &fault, sizeof fault);
+    sys_exit(127);
+}
+
+// Starts the payload and waits until it is the program: the status pipe closes by exec. It closes by
 // death too, but only exec makes SIGCHLD the signal that a child ends with, execve(2): a child that
-// still has another one, which __WCLONE stands for, died before.
+// still has another one, which __WCLONE stands for, died before. Until then it has our memory, for
+// a copy costs more than all else that it does.
 static int start_payload(const struct cw_config *config, int socket, int slave, int proc,
                          uint64_t old_root, int *payload, struct cw_fault *fault) {
-    int status[2];
+    _Alignas(16) uint8_t stack[CW_PAYLOAD_STACK];
+    struct birth birth = {.config = config, .socket = socket, .slave = slave, .proc = proc,
+                          .old_root = old_root};
+    int *status = birth.status;
     cw_at(fault, CW_STEP_FORK, CW_NO_INDEX);
     CW_TRY(fault, "pipe2", sys_pipe2(status, O_CLOEXEC));
-    *payload = (int)CW_TRY(fault, "clone", sys_clone(0, NULL));
-    if (*payload == 0) {
-        if (config->notify_flags == 0) sys_close(socket);
-        sys_close(status[0]);
-        int lifeline = cw_extras_raise(config, status[1]);
-        if (config->notify_flags != 0) socket = cw_extras_raise(config, socket);
-        if (cw_root_wait(old_root, lifeline, fault) == 0)
-            cw_payload(config, slave, proc, lifeline, socket, fault);
-        sys_write(lifeline, fault, sizeof *fault);
-        sys_exit(127);
-    }
+    *payload = (int)CW_TRY(fault, "clone",
+                           sys_clone_sharing(0, stack + sizeof stack, be_payload, &birth));
     int error = cw_root_detach(old_root, fault);
     if (error < 0) return error;
     sys_close(status[1]);
@@ -230,9 +261,9 @@ static int start_payload(const struct cw_config *config, int socket, int slave, 
     long size = sys_read(status[0], &reported, sizeof reported);
     sys_close(status[0]);
     if (size == 0) {
-        int status;
-        long ended = sys_wait4(*payload, &status, __WCLONE, NULL);
-        return ended == *payload ? cw_payload_died(config, status, fault) : 0;
+        int how;
+        long ended = sys_wait4(*payload, &how, __WCLONE, NULL);
+        return ended == *payload ? cw_payload_died(config, how, fault) : 0;
     }
     if (size != sizeof reported) return cw_fail(fault, "read", size < 0 ? size : -EPROTO);
     *fault = reported;
@@ -298,14 +329,45 @@ static int reap_until_done(int signals, int socket, int payload) {
     return status;
 }
 
-void cw_init(const struct cw_config *config, int socket, const int stdio[3]) {
+static void add_usage(int who, struct rusage *sum) {
+    struct rusage part = {0};
+    sys_getrusage(who, &part);
+    sum->ru_utime.tv_sec += part.ru_utime.tv_sec;
+    sum->ru_utime.tv_usec += part.ru_utime.tv_usec;
+    sum->ru_stime.tv_sec += part.ru_stime.tv_sec;
+    sum->ru_stime.tv_usec += part.ru_stime.tv_usec;
+    if (part.ru_maxrss > sum->ru_maxrss) sum->ru_maxrss = part.ru_maxrss;
+}
+
+// Our end is the end of all others in here, and what the kernel then does takes longer than anything
+// else at a short program's end: to wait for them, to take down every mount, to wait until no processor looks at
+// those any more. Where there are no others, none of it is of interest to anybody. kill(2) with -1
+// means everybody in this pid namespace but us.
+static bool is_last(const struct cw_config *config) {
+    return config->namespaces & CLONE_NEWPID && sys_getpid() == 1 &&
+           sys_kill(-1, CW_SIGKILL) == -ESRCH;
+}
+
+static _Noreturn void end(const struct cw_config *config, int socket, int status) {
+    struct cw_packet packet = {.kind = CW_PACKET_STATUS, .value = status};
+    if (is_last(config)) {
+        packet.kind = CW_PACKET_END;
+        add_usage(RUSAGE_SELF, &packet.usage);
+        add_usage(RUSAGE_CHILDREN, &packet.usage);
+    }
+    sys_send(socket, &packet, sizeof packet, 0);
+    sys_exit(0);
+}
+
+void cw_init(const struct cw_config *config, int socket, const int stdio[3], int proc_outside) {
     struct cw_fault fault = {.index = CW_NO_INDEX};
     int slave = -1;
     int proc = -1;
     int payload = -1;
     uint64_t old_root = 0;
-    int error = take_stdio(config, stdio, &socket, &fault);
-    if (error == 0) error = set_up(config, socket, &slave, &proc, &old_root, &fault);
+    int error = take_stdio(config, stdio, socket, proc_outside, &fault);
+    if (error == 0)
+        error = set_up(config, socket, proc_outside, &slave, &proc, &old_root, &fault);
     if (error == 0)
         error = start_payload(config, socket, slave, proc, old_root, &payload, &fault);
     int signals = -1;
@@ -320,7 +382,5 @@ void cw_init(const struct cw_config *config, int socket, const int stdio[3]) {
         sys_exit(1);
     }
     cw_packet_send(socket, CW_PACKET_EXECED, 0);
-    int status = reap_until_done(signals, socket, payload);
-    cw_packet_send(socket, CW_PACKET_STATUS, status);
-    sys_exit(0);
+    end(config, socket, reap_until_done(signals, socket, payload));
 }

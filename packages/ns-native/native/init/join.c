@@ -39,30 +39,29 @@ static long first_child(int proc, int pid) {
     return child > 0 ? (long)child : -ESRCH;
 }
 
-static long namespace_id(int proc, int pid, const char *name, struct statx *out) {
-    char path[40];
-    struct cw_text text = CW_TEXT(path);
-    if (pid == 0)
-        cw_text_add(&text, "self");
-    else
-        cw_text_add_number(&text, (uint64_t)pid, 1);
-    cw_text_add(&text, "/ns/");
-    cw_text_add(&text, name);
-    return sys_statx(proc, path, 0, out);
+// What a namespace of a process is called, such as "pid:[4026531836]"; each has a number of its own.
+static long name_namespace(int directory, const char *type, char *name, size_t size) {
+    long length = sys_readlinkat(directory, type, name, size - 1);
+    name[length < 0 ? 0 : length] = '\0';
+    return length;
 }
 
 // Which namespaces of a process are not ours: only those need be, and can be, entered.
 static long other_namespaces(int proc, int pid, uint32_t *types) {
+    char own[48];
+    char theirs[48];
     *types = 0;
+    CW_AUTO_FD ours = cw_proc_open_of(proc, 0, "ns", O_PATH | O_DIRECTORY);
+    if (ours < 0) return ours;
+    CW_AUTO_FD others = cw_proc_open_of(proc, pid, "ns", O_PATH | O_DIRECTORY);
+    if (others < 0) return others == -ENOENT ? -ESRCH : others;
     for (unsigned i = 0; i < sizeof namespaces / sizeof namespaces[0]; i++) {
-        struct statx own;
-        struct statx theirs;
-        long error = namespace_id(proc, 0, namespaces[i].name, &own);
+        long error = name_namespace(ours, namespaces[i].name, own, sizeof own);
         if (error == -ENOENT) continue; // not in this kernel
         if (error < 0) return error;
-        error = namespace_id(proc, pid, namespaces[i].name, &theirs);
+        error = name_namespace(others, namespaces[i].name, theirs, sizeof theirs);
         if (error < 0) return error == -ENOENT ? -ESRCH : error;
-        if (own.stx_ino != theirs.stx_ino) *types |= namespaces[i].type;
+        if (!cw_same(own, theirs)) *types |= namespaces[i].type;
     }
     return 0;
 }
@@ -77,12 +76,11 @@ static int ended_or(long error) { return (int)(error == -ENOENT ? -ESRCH : error
 // A pidfd of a process that is the one that is meant, and not a later one of the same number: by
 // when it started, or whose child it is (which waits for it, so that its number is not given away).
 static int open_process(int proc, int pid, uint64_t parent, uint64_t start_time,
-                        struct cw_fault *fault) {
-    uint64_t found_parent;
+                        uint64_t *found_parent, struct cw_fault *fault) {
     uint64_t found_start;
     int pidfd = (int)CW_TRY(fault, "pidfd_open", sys_pidfd_open(pid));
-    long error = ended_or(cw_proc_stat(proc, pid, &found_parent, &found_start));
-    if (error == 0 && ((parent != 0 && parent != found_parent) ||
+    long error = ended_or(cw_proc_stat(proc, pid, found_parent, &found_start));
+    if (error == 0 && ((parent != 0 && parent != *found_parent) ||
                        (start_time != 0 && start_time != found_start)))
         error = -ESRCH;
     if (error == 0) return pidfd;
@@ -92,25 +90,21 @@ static int open_process(int proc, int pid, uint64_t parent, uint64_t start_time,
 
 // Init itself can be entered by root only: it is not dumpable, and its memory belongs to the
 // host's user namespace. The program is in the same namespaces.
-static int find(struct cw_monitor *m, int *program, struct cw_join_groups *groups,
+static int find(struct cw_monitor *m, int proc, int *program, struct cw_join_groups *groups,
                 struct cw_fault *fault) {
     struct cw_config *config = &m->config;
     const struct cw_join *join = &config->join;
-    CW_AUTO_FD proc = cw_proc_open(fault);
-    if (proc < 0) return proc;
+    uint64_t parent;
     cw_at(fault, CW_STEP_JOIN, CW_NO_INDEX);
     int pid = (int)join->pid;
-    m->joined = open_process(proc, pid, join->parent, join->start_time, fault);
+    m->joined = open_process(proc, pid, join->parent, join->start_time, &parent, fault);
     if (m->joined < 0) return m->joined;
-    uint64_t parent;
-    uint64_t start_time;
-    CW_TRY(fault, "read", ended_or(cw_proc_stat(proc, pid, &parent, &start_time)));
     int failed = cw_join_groups_open(groups, proc, pid, (int)parent, fault);
     if (failed < 0) return failed;
     long error = other_namespaces(proc, pid, &config->namespaces);
     if ((error == -EACCES || error == -EPERM) && is_init(proc, pid)) {
         pid = (int)CW_TRY(fault, "read", ended_or(first_child(proc, pid)));
-        *program = open_process(proc, pid, join->pid, 0, fault);
+        *program = open_process(proc, pid, join->pid, 0, &parent, fault);
         if (*program < 0) return *program;
         error = other_namespaces(proc, pid, &config->namespaces);
     }
@@ -119,11 +113,12 @@ static int find(struct cw_monitor *m, int *program, struct cw_join_groups *group
     return 0;
 }
 
-static int take_stdio(const struct cw_config *config, const int stdio[3], int *socket, int *target, struct cw_fault *fault) {
+static int take_stdio(const struct cw_config *config, const int stdio[3], const int kept[3],
+                      struct cw_fault *fault) {
     for (int fd = 0; fd < 3; fd++)
         if (stdio[fd] >= 0) CW_TRY(fault, "dup3", sys_dup3(stdio[fd], fd, 0));
-    int keep[2 + CW_EXTRAS_MAX] = {*socket, *target};
-    unsigned count = 2 + cw_extras_list(config, keep + 2);
+    int keep[3 + CW_EXTRAS_MAX] = {kept[0], kept[1], kept[2]};
+    unsigned count = 3 + cw_extras_list(config, keep + 3);
     CW_TRY(fault, "close_range", cw_close_others(keep, count));
     return 0;
 }
@@ -165,21 +160,20 @@ static int open_pty(const struct cw_config *config, int socket, int *slave,
     return 0;
 }
 
-// While we still have the caller's rights.
-static int take_rank(const struct cw_config *config, struct cw_fault *fault) {
-    CW_AUTO_FD proc = cw_proc_open(fault);
-    return proc < 0 ? proc : cw_resources_rank(config, proc, 0, fault);
-}
-
-static int join(const struct cw_config *config, int target, int socket, const int stdio[3],
-                struct cw_fault *fault) {
+static int join(const struct cw_config *config, int target, int outer, int socket,
+                const int stdio[3], struct cw_fault *fault) {
+    const int kept[] = {socket, target, outer};
     cw_at(fault, CW_STEP_JOIN, CW_NO_INDEX);
     int slave = -1;
     int pidfd = -1;
     int proc = -1;
-    int error = take_stdio(config, stdio, &socket, &target, fault);
-    if (error == 0) error = take_rank(config, fault);
-    if (error == 0) error = enter(config, target, fault);
+    int error = take_stdio(config, stdio, kept, fault);
+    // while we still have the caller's rights
+    if (error == 0) error = cw_resources_rank(config, outer, 0, fault);
+    if (error < 0) return error;
+    sys_close(outer);
+    cw_at(fault, CW_STEP_JOIN, CW_NO_INDEX);
+    error = enter(config, target, fault);
     if (error == 0) error = cw_new_keyring(config, fault);
     if (error == 0 && cw_wants_proc(config) && (proc = cw_proc_fresh(fault)) < 0) error = proc;
     if (error == 0 && config->terminal) error = open_pty(config, socket, &slave, fault);
@@ -208,7 +202,9 @@ int cw_join_start(struct cw_monitor *m) {
     int pair[2];
     CW_AUTO_FD program = -1;
     struct cw_join_groups groups;
-    int error = find(m, &program, &groups, &m->fault);
+    CW_AUTO_FD proc = cw_proc_open(&m->fault);
+    if (proc < 0) return proc;
+    int error = find(m, proc, &program, &groups, &m->fault);
     if (error < 0) return error;
     cw_watch(m, m->joined, POLLIN, container_ended);
     int target = program >= 0 ? program : m->joined;
@@ -219,7 +215,7 @@ int cw_join_start(struct cw_monitor *m) {
         struct cw_fault fault = m->fault;
         int socket = cw_extras_raise(&m->config, pair[1]);
         if (cw_join_groups_enter(&groups, &fault) == 0)
-            join(&m->config, target, socket, m->relay.given, &fault);
+            join(&m->config, target, proc, socket, m->relay.given, &fault);
         struct cw_packet packet = {.kind = CW_PACKET_FAULT, .fault = fault};
         sys_write(socket, &packet, sizeof packet); // all that a filter may still let through
         sys_exit(127);

@@ -276,7 +276,8 @@ uint32_t cw_limits_finish(struct cw_monitor *m) {
 }
 
 void cw_limits_tell(const struct cw_monitor *m, int control) {
-    cw_send_record(control, CW_RECORD_USAGE, &m->limits.last, sizeof m->limits.last);
+    struct cw_outgoing usage = {CW_RECORD_USAGE, &m->limits.last, sizeof m->limits.last};
+    cw_send_end(control, &usage, m->status, &m->usage);
 }
 
 int cw_limits_of_program(const struct cw_config *config, struct cw_fault *fault) {

@@ -58,7 +58,7 @@ void cw_limits_end(struct cw_monitor *m, uint32_t reason);
 // All is over: find out what it used and why it ended; the latter is returned.
 uint32_t cw_limits_finish(struct cw_monitor *m);
 
-// Say so, before the exit status.
+// Say so, and how it ended.
 void cw_limits_tell(const struct cw_monitor *m, int control);
 
 // In the program, before it is one: how many processes its user namespace may have.

@@ -74,28 +74,36 @@ int cw_command_read(int control, struct cw_commands *commands, struct cw_command
     return take_command(commands, command);
 }
 
-static int send_record(int control, uint16_t type, const void *payload, size_t size, int flags) {
+static int send_records(int control, const struct cw_outgoing *records, unsigned count,
+                        int flags) {
     static const uint8_t zeros[4];
-    size_t padding = (4 - size % 4) % 4;
-    struct head head = {CW_MAGIC, (uint32_t)(sizeof(struct record_head) + size + padding)};
-    struct record_head record = {type, CW_FLAG_MUST_UNDERSTAND, (uint32_t)size};
-    struct iovec parts[] = {
-        {.iov_base = &head, .iov_len = sizeof head},
-        {.iov_base = &record, .iov_len = sizeof record},
-        {.iov_base = (void *)(uintptr_t)payload, .iov_len = size},
-        {.iov_base = (void *)(uintptr_t)zeros, .iov_len = padding},
-    };
-    struct cw_message_header message = {.parts = parts, .part_count = 4};
+    struct head head = {CW_MAGIC, 0};
+    struct record_head heads[CW_OUTGOING_MAX];
+    struct iovec parts[1 + 3 * CW_OUTGOING_MAX];
+    struct iovec *part = parts;
+    *part++ = (struct iovec){.iov_base = &head, .iov_len = sizeof head};
+    for (unsigned i = 0; i < count; i++) {
+        size_t size = records[i].size;
+        size_t padding = (4 - size % 4) % 4;
+        heads[i] = (struct record_head){records[i].type, CW_FLAG_MUST_UNDERSTAND, (uint32_t)size};
+        *part++ = (struct iovec){.iov_base = &heads[i], .iov_len = sizeof heads[i]};
+        *part++ = (struct iovec){.iov_base = (void *)(uintptr_t)records[i].payload, .iov_len = size};
+        *part++ = (struct iovec){.iov_base = (void *)(uintptr_t)zeros, .iov_len = padding};
+        head.length += (uint32_t)(sizeof heads[i] + size + padding);
+    }
+    struct cw_message_header message = {.parts = parts, .part_count = (size_t)(part - parts)};
     if (control < 0) return -EPIPE;
     return (int)sys_sendmsg_flags(control, &message, flags);
 }
 
 int cw_send_record(int control, uint16_t type, const void *payload, size_t size) {
-    return send_record(control, type, payload, size, 0);
+    struct cw_outgoing record = {type, payload, size};
+    return send_records(control, &record, 1, 0);
 }
 
 int cw_offer_record(int control, uint16_t type, const void *payload, size_t size) {
-    return send_record(control, type, payload, size, CW_MSG_DONTWAIT);
+    struct cw_outgoing record = {type, payload, size};
+    return send_records(control, &record, 1, CW_MSG_DONTWAIT);
 }
 
 int cw_send_started(int control, int pid) {
@@ -119,7 +127,8 @@ static uint64_t microseconds(const struct __kernel_old_timeval *time) {
     return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
-int cw_send_exited(int control, int status, const struct rusage *usage) {
+int cw_send_end(int control, const struct cw_outgoing *last, int status,
+                const struct rusage *usage) {
     struct {
         int32_t code;
         int32_t signal;
@@ -133,5 +142,6 @@ int cw_send_exited(int control, int status, const struct rusage *usage) {
         .rss = (uint64_t)usage->ru_maxrss * 1024,
     };
     payload.code = payload.signal == 0 ? status >> 8 & 0xff : -1;
-    return cw_send_record(control, CW_RECORD_EXITED, &payload, sizeof payload);
+    struct cw_outgoing records[] = {*last, {CW_RECORD_EXITED, &payload, sizeof payload}};
+    return send_records(control, records, 2, 0);
 }

@@ -44,6 +44,17 @@ int cw_offer_record(int control, uint16_t type, const void *payload, size_t size
 
 int cw_send_started(int control, int pid);
 int cw_send_fault(int control, const struct cw_fault *fault);
-int cw_send_exited(int control, int status, const struct rusage *usage);
+
+// A record that is to go out together with another one.
+struct cw_outgoing {
+    uint16_t type;
+    const void *payload;
+    size_t size;
+};
+#define CW_OUTGOING_MAX 2
+
+// The end, after a last word about it: one message, for each wakes its reader.
+int cw_send_end(int control, const struct cw_outgoing *last, int status,
+                const struct rusage *usage);
 
 #endif

@@ -60,12 +60,14 @@ static int clone_init(struct cw_monitor *m, int socket, unsigned long more) {
     // A time namespace has offsets first: init makes it.
     unsigned long flags = (m->config.namespaces & ~(uint32_t)CLONE_NEWTIME) | CLONE_PIDFD | CW_SIGCHLD;
     m->pid = (int)CW_TRY(&m->fault, "clone", cw_cgroup_clone(m, flags | more));
-    if (m->pid == 0) cw_init(&m->config, socket, m->relay.given);
+    if (m->pid == 0) cw_init(&m->config, socket, m->relay.given, m->proc);
     return 0;
 }
 
 static int make_init(struct cw_monitor *m) {
     int pair[2];
+    m->proc = cw_proc_open(&m->fault);
+    if (m->proc < 0) return m->proc;
     cw_at(&m->fault, CW_STEP_CLONE, CW_NO_INDEX);
     CW_TRY(&m->fault, "socketpair", sys_socketpair(CW_SOCK_SEQPACKET | CW_SOCK_CLOEXEC, pair));
     int error = m->config.privilege.join_count > 0 ? cw_setns_clone(m, pair[1], clone_init)
@@ -75,16 +77,28 @@ static int make_init(struct cw_monitor *m) {
     return error;
 }
 
-// Init's ids, rank and limits. While it waits it is still dumpable, so its /proc files are ours.
-static int prepare_init(struct cw_monitor *m) {
-    CW_AUTO_FD proc = cw_proc_open(&m->fault);
-    if (proc < 0) return proc;
-    int error = cw_resources_rank(&m->config, proc, m->pid, &m->fault);
-    if (error < 0 || !(m->config.namespaces & CLONE_NEWUSER)) return error;
+// By its number, which is its own as long as we have not waited for it. What there is to remove is
+// the container's root's.
+static int keep_user_namespace(struct cw_monitor *m) {
+    if (!(m->config.namespaces & CLONE_NEWUSER) || m->config.removals.count == 0) return 0;
     cw_at(&m->fault, CW_STEP_PROCFS, CW_NO_INDEX);
     m->user_ns = (int)CW_TRY(&m->fault, "open",
-                             cw_proc_open_namespace(proc, m->pid, "user", CLONE_NEWUSER));
-    return cw_idmap_write(&m->config, proc, m->pid, &m->fault);
+                             cw_proc_open_namespace(m->proc, m->pid, "user", CLONE_NEWUSER));
+    return 0;
+}
+
+// Init's ids, rank and limits. While it waits it is still dumpable, so its /proc files are ours.
+static int prepare_init(struct cw_monitor *m) {
+    int error = cw_resources_rank(&m->config, m->proc, m->pid, &m->fault);
+    if (error == 0) error = keep_user_namespace(m);
+    if (error == 0 && m->config.namespaces & CLONE_NEWUSER)
+        error = cw_idmap_write(&m->config, m->proc, m->pid, &m->fault);
+    if (error == 0) error = cw_cgroup_attach(m);
+    if (error == 0) error = cw_uplink_start(m);
+    if (error < 0) return error;
+    cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
+    CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));
+    return 0;
 }
 
 void cw_monitor_kill(struct cw_monitor *m) {
@@ -137,13 +151,9 @@ static int start(struct cw_monitor *m) {
     cw_relay_settle(&m->relay);
     cw_extras_close(&m->config);
     if (m->config.join.pid != 0) return cw_confine(m);
-    error = prepare_init(m);
-    if (error == 0) error = cw_cgroup_attach(m);
-    if (error == 0) error = cw_uplink_start(m);
-    if (error < 0) return error;
-    cw_at(&m->fault, CW_STEP_INIT, CW_NO_INDEX);
-    CW_TRY(&m->fault, "send", cw_packet_send(m->socket, CW_PACKET_GO, 0));
-    return cw_confine(m); // while init works
+    if (cw_init_waits(&m->config)) error = prepare_init(m);
+    cw_close(&m->proc);
+    return error < 0 ? error : cw_confine(m); // while init works
 }
 
 static void lose_control(struct cw_monitor *m, int why) {
@@ -211,6 +221,16 @@ static void lose_listener(struct cw_monitor *m) {
     cw_monitor_kill(m);
 }
 
+// Whether what is to be done at the end takes that the container's mounts, groups and processes are gone.
+static bool waits_for_the_end(const struct cw_monitor *m) {
+    const struct cw_config *config = &m->config;
+    bool layers = config->upper != NULL;
+    for (uint32_t i = 0; i < config->mount_count; i++)
+        layers = layers || config->mounts[i].kind == CW_MOUNT_OVERLAY;
+    return layers || config->cgroup_count > 0 || config->removals.count > 0 ||
+           config->exit_path != NULL || config->attach_path != NULL || m->uplink.keeper != 0;
+}
+
 // False when there is nothing to hear.
 static bool hear_init(struct cw_monitor *m) {
     struct cw_packet packet;
@@ -254,9 +274,15 @@ static bool hear_init(struct cw_monitor *m) {
     case CW_PACKET_JOINED:
         cw_join_take(m, &packet, fds[0]);
         break;
+    case CW_PACKET_END:
+        if (!waits_for_the_end(m)) m->dead = m->lingers = true;
+        // fall through
     case CW_PACKET_STATUS:
         m->status = packet.value;
         m->has_status = true;
+        if (!m->lingers) break;
+        m->usage = packet.usage;
+        cw_limits_stop(m);
         break;
     case CW_PACKET_FAULT:
         m->fault = packet.fault;
@@ -370,7 +396,10 @@ static void finish(struct cw_monitor *m) {
     if (m->started) {
         cw_attach_exited(m);
         cw_limits_tell(m, m->control);
-        cw_send_exited(m->control, m->status, &m->usage);
+        if (m->lingers) {
+            cw_monitor_kill(m);
+            sys_wait4(m->pid, NULL, __WALL, NULL);
+        }
         return;
     }
     if (!m->faulted) fail_without_words(m);
@@ -389,7 +418,7 @@ static int begin(struct cw_monitor *m) {
 
 int cw_monitor(int control) {
     struct cw_monitor m = {.control = control, .channel = -1, .socket = -1, .pidfd = -1,
-                           .parent = -1, .joined = -1, .user_ns = -1};
+                           .parent = -1, .joined = -1, .user_ns = -1, .proc = -1};
     cw_attach_init(&m.attach);
     cw_notify_init(&m.notify);
     m.relay.terminal = -1;

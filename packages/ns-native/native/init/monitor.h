@@ -49,13 +49,15 @@ struct cw_monitor {
     int parent;      // pidfd of Node, whose death is the container's; -1 when it is not
     int joined;      // pidfd of the container that this is a further program of; -1 when it is none
     int user_ns;     // init's, for the removal; -1 without
+    int proc;        // the caller's, while init is made; -1 afterwards
     int pid;
     int status;      // the payload's, or init's own when that died first
     bool has_status; // init reported the payload's
     bool faulted;    // `fault` is what there is to tell
     bool started;
     bool detached;
-    bool dead; // init was reaped
+    bool dead;    // init was reaped
+    bool lingers; // or need not be before the end is told
 };
 
 // Have `ready` called from the monitor's one loop; 0, or -ENFILE when all places are taken.

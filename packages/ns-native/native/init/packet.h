@@ -6,6 +6,8 @@
 #include "config.h"
 #include "fault.h"
 
+#include <linux/resource.h>
+
 enum cw_packet_kind {
     CW_PACKET_GO,     // monitor: the id maps are written
     CW_PACKET_SIGNAL, // monitor: value is a signal for the payload
@@ -13,6 +15,7 @@ enum cw_packet_kind {
     CW_PACKET_PTY,    // init: carries the pty's master and slave
     CW_PACKET_EXECED, // init: the payload is the program now
     CW_PACKET_STATUS, // init: value is the payload's wait status
+    CW_PACKET_END,    // init: the same, and nobody but init is left; usage is what all have used
     CW_PACKET_NOTIFY, // init: carries the listener of the program's filter
     CW_PACKET_JOINED, // joiner: carries a pidfd of the payload; value is its pid
     CW_PACKET_LISTENER, // init: carries a socket that listens; value is which, port where
@@ -27,6 +30,7 @@ struct cw_packet {
     uint32_t port;
     int32_t error;
     struct cw_endpoint endpoint;
+    struct rusage usage;
     struct cw_fault fault;
 };
 

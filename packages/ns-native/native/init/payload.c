@@ -213,6 +213,8 @@ int cw_payload(const struct cw_config *config, int slave, int proc, int lifeline
     error = set_capabilities(config, fault);
     if (error < 0) return error;
     cw_at(fault, CW_STEP_NNP, CW_NO_INDEX);
+    // The memory is PID 1's, and changes of credentials have set this to what fs.suid_dumpable says.
+    CW_TRY(fault, "prctl", sys_prctl(PR_SET_DUMPABLE, 0, 0));
     if (no_new_privileges) CW_TRY(fault, "prctl", sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0));
 
     error = tie_to_parent(config, lifeline, fault);

@@ -43,11 +43,6 @@ int cw_proc_open(struct cw_fault *fault) {
     return open_checked(true, fault);
 }
 
-int cw_proc_open_outer(struct cw_fault *fault) {
-    cw_at(fault, CW_STEP_PROCFS, CW_NO_INDEX);
-    return open_checked(false, fault);
-}
-
 int cw_proc_fresh(struct cw_fault *fault) {
     CW_AUTO_FD context = (int)sys_fsopen("proc");
     cw_at(fault, CW_STEP_PROCFS, CW_NO_INDEX);

@@ -9,9 +9,6 @@
 // The host's /proc, O_PATH, after checking that it is the root of a procfs of our pid namespace.
 int cw_proc_open(struct cw_fault *fault);
 
-// The same from within a new pid namespace, where only "self" can be trusted to be the right one.
-int cw_proc_open_outer(struct cw_fault *fault);
-
 // A procfs of our own that is mounted nowhere. Where the kernel does not give us one, the /proc in
 // sight, checked as far as it can be from inside: only for "self" and "sys".
 int cw_proc_fresh(struct cw_fault *fault);

@@ -96,9 +96,10 @@ int cw_relay_open(struct cw_relay *relay, const struct cw_config *config, struct
 }
 
 void cw_relay_settle(struct cw_relay *relay) {
+    CW_AUTO_FD null = (int)sys_openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
     for (int fd = 0; fd < 3; fd++) {
         cw_close(&relay->given[fd]);
-        cw_point_at_null(fd);
+        if (null >= 0) sys_dup3(null, fd, 0);
     }
 }
 

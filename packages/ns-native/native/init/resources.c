@@ -78,6 +78,13 @@ static int raise_rlimits(const struct cw_privilege *privilege, int pid, struct c
     return 0;
 }
 
+bool cw_resources_take_rights(const struct cw_config *config) {
+    const struct cw_privilege *privilege = &config->privilege;
+    return privilege->rlimit_count > 0 || cw_is_set(privilege, CW_SETTING_OOM_SCORE_ADJ) ||
+           cw_is_set(privilege, CW_SETTING_NICE) || cw_is_set(privilege, CW_SETTING_IO_PRIORITY) ||
+           cw_is_set(privilege, CW_SETTING_CPU);
+}
+
 int cw_resources_rank(const struct cw_config *config, int proc, int pid, struct cw_fault *fault) {
     const struct cw_privilege *privilege = &config->privilege;
     cw_at(fault, CW_STEP_SCHED, CW_NO_INDEX);

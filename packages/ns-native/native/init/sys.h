@@ -282,6 +282,48 @@ static inline long sys_clone(unsigned long flags, int *pidfd) {
     return CW_CALL5(clone, flags, 0, pidfd, 0, 0); // flags, stack, parent_tid, tls, child_tid
 #endif
 }
+// A child that begins, and ends, with function(argument): in our own memory, on a stack of its own,
+// whose upper end is given. Everything but the memory is a copy, as after clone(2).
+static inline long sys_clone_sharing(unsigned long flags, void *stack,
+                                     void (*function)(void *), void *argument) {
+#if defined(__x86_64__)
+    long result;
+    register long r10 __asm__("r10") = 0;
+    __asm__ volatile("syscall\n"
+                     "test %%rax, %%rax\n"
+                     "jnz 1f\n"
+                     "xor %%ebp, %%ebp\n"
+                     "mov %[argument], %%rdi\n"
+                     "call *%[function]\n"
+                     "ud2\n"
+                     "1:\n"
+                     : "=a"(result)
+                     : "a"(__NR_clone), "D"(flags | CLONE_VM), "S"(stack), "d"(0), "r"(r10),
+                       [function] "r"(function), [argument] "r"(argument)
+                     : "rcx", "r11", "memory");
+    return result;
+#else
+    register long x8 __asm__("x8") = __NR_clone;
+    register long x0 __asm__("x0") = (long)(flags | CLONE_VM);
+    register void *x1 __asm__("x1") = stack;
+    register long x2 __asm__("x2") = 0;
+    register long x3 __asm__("x3") = 0;
+    register long x4 __asm__("x4") = 0;
+    register void *x9 __asm__("x9") = (void *)function;
+    register void *x10 __asm__("x10") = argument;
+    __asm__ volatile("svc 0\n"
+                     "cbnz x0, 1f\n"
+                     "mov x29, #0\n"
+                     "mov x0, x10\n"
+                     "blr x9\n"
+                     "brk #0\n"
+                     "1:\n"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x9), "r"(x10)
+                     : "memory");
+    return x0;
+#endif
+}
 static inline long sys_clone3(struct clone_args *arguments) {
     return CW_CALL2(clone3, arguments, sizeof *arguments);
 }
@@ -294,6 +336,9 @@ static inline _Noreturn void sys_exit(int status) {
 }
 static inline long sys_wait4(int pid, int *status, int options, struct rusage *usage) {
     return CW_CALL4(wait4, pid, status, options, usage);
+}
+static inline long sys_getrusage(int who, struct rusage *usage) {
+    return CW_CALL2(getrusage, who, usage);
 }
 static inline long sys_kill(int pid, int signal) { return CW_CALL2(kill, pid, signal); }
 static inline long sys_getpid(void) { return CW_CALL0(getpid); }

@@ -1,6 +1,6 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { HOST_ETC, hostSystemMounts } from '../host-system.ts'
+import { HOST_ETC, hostSystemDirectories, hostSystemMounts } from '../host-system.ts'
 import type { Mount } from '../launch-spec.ts'
 
 /** Half of the memory would be the kernel's default. */
@@ -19,13 +19,56 @@ const OWN_ETC = {
  * The mounts of a root in which this machine's programs run, read-only: its system, accounts that
  * tell nothing, and with the host's network its way to resolve names.
  */
-export function systemMounts(network: 'host' | 'own'): Mount[] {
-  const etc = HOST_ETC.filter((name) => !PRIVATE_ETC.has(name))
-  const system = hostSystemMounts({ etc: network === 'host' ? [...etc, 'resolv.conf'] : etc })
+export function systemMounts(network: 'host' | 'own'): readonly Mount[] {
+  const last = looks.get(network)
+  if (last !== undefined && isUnchanged(last)) return last.mounts
+  const look = lookAtSystem(network)
+  looks.set(network, look)
+  return look.mounts
+}
+
+/** What was found of the system, and what the directories were like in which it was found. */
+interface Look {
+  mounts: readonly Mount[]
+  directories: ReadonlyMap<string, string | undefined>
+}
+
+// It takes a hundred system calls to look, and ten to see that it would be in vain.
+const looks = new Map<'host' | 'own', Look>()
+
+function lookAtSystem(network: 'host' | 'own'): Look {
+  const most = HOST_ETC.filter((name) => !PRIVATE_ETC.has(name))
+  const etc = network === 'host' ? [...most, 'resolv.conf'] : most
+  // before we look, so that what changes meanwhile is noticed the next time
+  const states = new Map(hostSystemDirectories([], etc).map((path) => [path, stateOf(path)]))
+  const system = hostSystemMounts({ etc })
+  for (const path of hostSystemDirectories(system, [])) {
+    if (!states.has(path)) states.set(path, stateOf(path))
+  }
   const own = Object.entries(OWN_ETC).map(
     ([destination, content]): Mount => ({ type: 'file', destination, content }),
   )
-  return [...system, ...own]
+  return { mounts: [...system, ...own], directories: states }
+}
+
+function isUnchanged({ directories }: Look): boolean {
+  for (const [path, state] of directories) {
+    if (state === undefined || stateOf(path) !== state) return false
+  }
+  return true
+}
+
+/**
+ * Another one whenever something is made, removed or renamed in a directory, or it is another directory;
+ * undefined where that cannot be told.
+ */
+function stateOf(directory: string): string | undefined {
+  try {
+    const status = statSync(directory, { bigint: true, throwIfNoEntry: false })
+    return status === undefined ? 'none' : `${status.dev}:${status.ino}:${status.ctimeNs}`
+  } catch {
+    return undefined
+  }
 }
 
 /** A /proc, a /dev and a /tmp of the sandbox's own. */
