@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { throwIfAborted } from '../abort.ts'
 import type { BlobSource } from '../client/blob-source.ts'
@@ -36,7 +36,8 @@ export interface ImageArchiveWriterOptions {
 
 /** Where the bytes of an archive go. */
 interface Sink {
-  write(bytes: Uint8Array): Promise<void>
+  /** Waits for whoever reads it slowly, and for an abort no longer. */
+  write(bytes: Uint8Array, signal?: AbortSignal): Promise<void>
   finish(): Promise<void>
   discard(): Promise<void>
 }
@@ -82,21 +83,23 @@ export function createImageArchive(
   async function writeMember(name: string, source: BlobSource, options: PutOptions = {}) {
     const { descriptor } = source
     const { signal, onProgress } = options
-    await sink.write(encodeHeader({ name, size: descriptor.size, type: '0' }))
+    await sink.write(encodeHeader({ name, size: descriptor.size, type: '0' }), signal)
     let done = 0
     for await (const chunk of verifyStream(source.open(0, signal), descriptor)) {
       throwIfAborted(signal)
-      await sink.write(chunk)
+      await sink.write(chunk, signal)
       done += chunk.byteLength
       onProgress?.(done)
     }
-    await sink.write(Buffer.alloc(paddingOf(descriptor.size)))
+    await sink.write(Buffer.alloc(paddingOf(descriptor.size)), signal)
   }
 
-  async function writeDirectories(path: string) {
+  async function writeDirectories(path: string, signal: AbortSignal | undefined) {
     for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
       const name = path.slice(0, slash + 1)
-      if (!directories.has(name)) await sink.write(encodeHeader({ name, size: 0, type: '5' }))
+      if (!directories.has(name)) {
+        await sink.write(encodeHeader({ name, size: 0, type: '5' }), signal)
+      }
       directories.add(name)
     }
   }
@@ -105,7 +108,7 @@ export function createImageArchive(
     const { descriptor } = source
     if (written.has(descriptor.digest)) return 'exists'
     const path = ArchiveContents.pathOf(descriptor.digest)
-    await writeDirectories(path)
+    await writeDirectories(path, options?.signal)
     if (isDocumentType(descriptor.mediaType)) {
       const bytes = await readSource(source, options?.signal)
       const referrer = referrerOf(bytes, descriptor)
@@ -172,7 +175,7 @@ function fileSink(path: string): Sink {
   return {
     write: (bytes) =>
       attempt(async () => {
-        handle ??= await open(temporary, 'wx')
+        handle ??= await openBeside(path, temporary)
         for (let done = 0; done < bytes.byteLength; ) {
           done += (await handle.write(bytes, done)).bytesWritten
         }
@@ -191,6 +194,18 @@ function fileSink(path: string): Sink {
   }
 }
 
+/** What is no file is not replaced by one: it may be /dev/null. */
+async function openBeside(path: string, temporary: string): Promise<FileHandle> {
+  const found = await stat(path).catch(() => undefined)
+  if (found !== undefined && !found.isFile()) {
+    throw new RegistryError('ERR_REGISTRY_ARCHIVE', `cannot write ${path}: it is not a file`, {
+      path,
+      hint: 'name a file, or write to a stream',
+    })
+  }
+  return open(temporary, 'wx')
+}
+
 /** Somebody else's stream: it is ended at the end, and left alone when there is none. */
 function streamSink(stream: Writable): Sink {
   let failure: unknown
@@ -198,14 +213,13 @@ function streamSink(stream: Writable): Sink {
     failure = error
   })
   const check = () => {
+    if (stream.destroyed) failure ??= new Error('the stream is closed')
     if (failure !== undefined) throw archiveError('write', 'the archive', failure)
   }
   return {
-    async write(bytes) {
+    async write(bytes, signal) {
       check()
-      if (bytes.byteLength > 0 && !stream.write(bytes)) {
-        await Promise.race([once(stream, 'drain'), once(stream, 'close')]).catch(() => {})
-      }
+      if (bytes.byteLength > 0 && !stream.write(bytes)) await drained(stream, signal)
       check()
     },
     async finish() {
@@ -214,4 +228,14 @@ function streamSink(stream: Writable): Sink {
     },
     async discard() {},
   }
+}
+
+/** Until there is room in a stream, or it has ended in whatever way; what it has failed of is its listener's. */
+async function drained(stream: Writable, outer: AbortSignal | undefined): Promise<void> {
+  const over = new AbortController()
+  const signal = outer === undefined ? over.signal : AbortSignal.any([outer, over.signal])
+  const either = [once(stream, 'drain', { signal }), once(stream, 'close', { signal })]
+  await Promise.race(either).catch(() => {})
+  over.abort() // takes the listeners away
+  throwIfAborted(outer)
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
@@ -45,6 +45,10 @@ async function open(path = file): Promise<ImageArchive> {
   const archive = await openImageArchive(path)
   opened.push(archive)
   return archive
+}
+
+function listenersOf(stream: Writable): number {
+  return stream.eventNames().reduce((sum, name) => sum + stream.listenerCount(name), 0)
 }
 
 /** Everything that a name leads to, through a store that verifies it. */
@@ -166,6 +170,45 @@ describe('an image archive that is written', () => {
         await writer.finish()
       })(),
     ).rejects.toMatchObject({ code: 'ERR_REGISTRY_ARCHIVE' })
+  })
+
+  it('does not replace what is no file', async () => {
+    const fifo = join(directory, 'fifo')
+    await run('mkfifo', [fifo])
+    for (const path of [fifo, directory]) {
+      await expect(putAll(createImageArchive(path), imageOf('a'))).rejects.toMatchObject({
+        code: 'ERR_REGISTRY_ARCHIVE',
+        message: expect.stringContaining('not a file'),
+      })
+    }
+    expect((await stat(fifo)).isFIFO()).toBe(true)
+    expect(await readdir(directory)).toEqual(['fifo'])
+  })
+
+  it('leaves no listener at a stream that is read slowly', async () => {
+    const slow = new Writable({
+      highWaterMark: 1,
+      write: (_chunk, _encoding, done) => setImmediate(done),
+    })
+    const writer = createImageArchive(slow)
+    const before = listenersOf(slow)
+    await putAll(writer, imageOf('a'), 'a:1')
+    expect(listenersOf(slow)).toBe(before)
+    await writer.finish()
+  })
+
+  it('waits neither for a stream that nobody reads once it is aborted, nor for one that is closed', async () => {
+    const stuck = new Writable({ highWaterMark: 1, write: () => {} })
+    const controller = new AbortController()
+    const put = createImageArchive(stuck).put(bytesSource(Buffer.alloc(100)), {
+      signal: controller.signal,
+    })
+    controller.abort()
+    await expect(put).rejects.toMatchObject({ code: 'ERR_REGISTRY_ABORTED' })
+    stuck.destroy()
+    await expect(putAll(createImageArchive(stuck), imageOf('a'))).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_ARCHIVE',
+    })
   })
 
   it('names a digest of sha512, which no old header holds', async () => {
