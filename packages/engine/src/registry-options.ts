@@ -1,22 +1,31 @@
-import type { CredentialFiles, RegistryClientOptions } from '@cromwell/registry'
+import { join } from 'node:path'
+import type {
+  CredentialFiles,
+  HostResolverOptions,
+  RegistryClientOptions,
+} from '@cromwell/registry'
 import type { EngineContext } from './context.ts'
 
 /** How this user's registries are reached, and where their credentials are. */
 export interface RegistryOptions {
   files: CredentialFiles
   /** The environment of credential helpers. */
-  helperEnv: EngineContext['host']['env']
+  helperEnv: Environment
   client: Omit<RegistryClientOptions, 'credentials'>
 }
 
 /** Read them off the environment; touches no file. */
-export async function registryOptions({ host, onEvent }: EngineContext): Promise<RegistryOptions> {
-  const { credentialFiles } = await import('@cromwell/registry')
+export async function registryOptions({
+  host,
+  onEvent,
+}: Pick<EngineContext, 'host' | 'onEvent'>): Promise<RegistryOptions> {
+  const { credentialFiles, proxyFromEnvironment } = await import('@cromwell/registry')
   return {
     files: credentialFiles({ env: host.env, uid: host.uid }),
     helperEnv: host.env,
     client: {
-      proxy: proxySettings(host.env),
+      ...hostFiles(host.env),
+      proxy: proxyFromEnvironment(host.env),
       onEvent: (event) => {
         if (event.type === 'warning') {
           onEvent({ type: 'warning', code: 'registry', message: event.message })
@@ -26,18 +35,24 @@ export async function registryOptions({ host, onEvent }: EngineContext): Promise
   }
 }
 
-function proxySettings(env: Readonly<Record<string, string | undefined>>): {
-  http?: string
-  https?: string
-  no?: string
-} {
-  const either = (name: string) => env[name] ?? env[name.toUpperCase()]
-  const http = either('http_proxy')
-  const https = either('https_proxy')
-  const no = either('no_proxy')
+/**
+ * Where podman and docker say how registries are reached: mirrors, insecure hosts, certificates.
+ * Sources: containers-registries.conf(5), containers-registries.conf.d(5), containers-certs.d(5).
+ */
+function hostFiles(env: Environment): Required<Pick<HostResolverOptions, FilesOfHosts>> {
+  const config = env['XDG_CONFIG_HOME'] || (env['HOME'] ? join(env['HOME'], '.config') : undefined)
+  const own = (name: string) => (config === undefined ? [] : [join(config, 'containers', name)])
+  const explicit = env['CONTAINERS_REGISTRIES_CONF']
   return {
-    ...(http === undefined ? {} : { http }),
-    ...(https === undefined ? {} : { https }),
-    ...(no === undefined ? {} : { no }),
+    registriesConf: {
+      files: explicit ? [explicit] : [...own('registries.conf'), '/etc/containers/registries.conf'],
+      directories: explicit
+        ? []
+        : ['/etc/containers/registries.conf.d', ...own('registries.conf.d')],
+    },
+    certsDirs: [...own('certs.d'), '/etc/containers/certs.d', '/etc/docker/certs.d'],
   }
 }
+
+type FilesOfHosts = 'registriesConf' | 'certsDirs'
+type Environment = EngineContext['host']['env']
