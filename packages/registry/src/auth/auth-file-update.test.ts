@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmod,
   mkdir,
@@ -9,6 +10,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
+import { requiresProgram } from '@cromwell/test-support'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { updateAuthFile } from './auth-file-update.ts'
 import {
@@ -107,6 +109,23 @@ describe('updateAuthFile', () => {
     expect(JSON.stringify(failure)).not.toContain('s3cret')
     expect(await readFile(file, 'utf8')).toBe('{"s3cret')
     expect(await readdir(directory.path)).toEqual(['config.json'])
+  })
+
+  it('leaves everything as it was when nothing can be written, and advises to remove nothing', async (context) => {
+    const prlimit = requiresProgram(context, 'prlimit')
+    await writeFile(file, JSON.stringify(content))
+    // A file that may not grow fails as on a full disk: opened, but not written.
+    const limit = (bytes: string) =>
+      execFileSync(prlimit, ['--pid', `${process.pid}`, `--fsize=${bytes}:`])
+    limit('0')
+    const failure = await failureOf(updateAuthFile(file, addMember)).finally(() =>
+      limit('unlimited'),
+    )
+    expect(failure).toMatchObject({ code: 'ERR_REGISTRY_CREDENTIALS', path: file })
+    expect(failure.message).toContain('cannot keep credentials')
+    expect(failure).toHaveProperty('hint', expect.not.stringContaining('remove'))
+    expect(await readdir(directory.path)).toEqual(['config.json'])
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(content)
   })
 
   it('names a file that cannot be written', async () => {

@@ -1,6 +1,6 @@
 import { chown, mkdir, readFile, readlink, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { isRegistryError } from '../errors.ts'
+import { isRegistryError, RegistryError } from '../errors.ts'
 import type { JsonObject } from '../image/json-document.ts'
 import { writeDurably } from '../layout/durable-file.ts'
 import { isMissing } from '../layout/layout-error.ts'
@@ -32,10 +32,26 @@ export async function updateAuthFile(
     await withLock(`${file}.lock`, options, () => rewrite(file, path, change))
   } catch (error) {
     if (isRegistryError(error)) throw error
-    const code = errorCode(error)
-    const why = code === 'EBUSY' ? 'it is a mount point of its own; mount its directory' : code
-    throw badAuthFile(path, `it cannot be written (${why})`)
+    throw notWritten(path, error)
   }
+}
+
+/** What is in the file may be as good as ever: nobody is told to remove it. */
+function notWritten(path: string, cause: unknown): RegistryError {
+  const code = errorCode(cause)
+  const [why, hint] = REASONS[code] ?? [code, 'check who owns the file and its directory']
+  return new RegistryError(
+    'ERR_REGISTRY_CREDENTIALS',
+    `cannot keep credentials in ${path}: ${why}`,
+    { path, hint, cause },
+  )
+}
+
+const REASONS: Record<string, [why: string, hint: string]> = {
+  EBUSY: ['it is a mount point of its own', 'mount its directory in place of the file'],
+  ENOSPC: ['no space left on the device', 'free some space there'],
+  EDQUOT: ['the disk quota is used up', 'free some space there'],
+  EROFS: ['the file system is read-only', 'set DOCKER_CONFIG to a directory that can be written'],
 }
 
 async function rewrite(

@@ -53,16 +53,18 @@ export class BlobIngest {
   ): Promise<BlobIngest | undefined> {
     const verifier = new Verifier(expected)
     const lock = await lockPartial(paths, signal)
+    let handle: FileHandle | undefined
     try {
       if (await hasSize(paths.final, expected.size)) {
         await lock.release()
         return undefined
       }
-      const handle = await open(paths.partial, OPEN_FLAGS, 0o600)
+      handle = await open(paths.partial, OPEN_FLAGS, 0o600)
       const ingest = new BlobIngest(paths, handle, lock, verifier)
       await ingest.#readBack(expected.size)
       return ingest
     } catch (error) {
+      await handle?.close().catch(() => {})
       await lock.release()
       throw layoutError('open', paths.partial, error)
     }

@@ -22,7 +22,10 @@ export async function openLease(directory: string, signal?: AbortSignal): Promis
   try {
     await makePrivateDirectories(directory, 'leases')
     const lock = await acquireLock(`${path}${LOCK_SUFFIX}`, { signal })
-    const handle = await open(path, 'ax', 0o600)
+    const handle = await open(path, 'ax', 0o600).catch(async (error: unknown) => {
+      await lock.release()
+      throw error
+    })
     let held = true
     return {
       async protect(content) {

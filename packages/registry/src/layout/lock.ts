@@ -123,6 +123,9 @@ async function writeClaim(claim: string, holder: Holder): Promise<void> {
   const handle = await open(claim, 'wx', 0o600)
   try {
     await handle.writeFile(JSON.stringify(holder))
+  } catch (error) {
+    await unlinkIfPresent(claim) // the disk is full
+    throw error
   } finally {
     await handle.close()
   }
