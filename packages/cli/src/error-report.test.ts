@@ -26,6 +26,12 @@ describe('reportError', () => {
     )
   })
 
+  it('names its own login where the registry client names those that everybody has', () => {
+    const hint = 'log in: podman login docker.io or docker login docker.io'
+    const error = coded('ERR_REGISTRY_UNAUTHORIZED', 'cannot get x', { hint })
+    expect(reportError(error, plain)).toMatch(/^hint: log in: cromwell login docker\.io$/m)
+  })
+
   it('takes the hint of a cause where the error itself has none', () => {
     const cause = coded('ERR_NS_SETUP', 'clone: operation not permitted', { hint: 'do this' })
     const error = Object.assign(new Error('cannot start x: no user namespaces', { cause }), {

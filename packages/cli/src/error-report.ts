@@ -71,10 +71,15 @@ const SYSTEM_HINTS: Readonly<Record<string, string>> = {
 /** The first hint on the way down to the root cause. */
 function hintOf(error: Error & { code: string }): string | undefined {
   for (const link of causes(error)) {
-    if ('hint' in link && typeof link.hint === 'string') return link.hint
+    if ('hint' in link && typeof link.hint === 'string') return inOurWords(link.hint)
     if (isSystemError(link) && KEEP_TO_HOME.test(error.code)) return SYSTEM_HINTS[link.code]
   }
   return undefined
+}
+
+/** The registry client names the programs that everybody has; who reads this has another one. */
+function inOurWords(hint: string): string {
+  return hint.replace(/podman login (\S+) or docker login \1/, 'cromwell login $1')
 }
 
 /** Errors of packages whose files are all in `$CROMWELL_HOME`. */

@@ -1,6 +1,6 @@
 import { isRegistryError, RegistryError } from '../errors.ts'
 import type { TlsSettings } from '../hosts/endpoint.ts'
-import { readBody, statusError } from '../http/response.ts'
+import { loginCommands, readBody, statusError } from '../http/response.ts'
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts'
 import { isObject, type JsonObject } from '../image/json-document.ts'
 import { type Credentials, encodeBasic } from './credentials.ts'
@@ -190,7 +190,7 @@ function refused(
   const words = said?.message || said?.code
   const message = `${registry} ${what}${words ? ` (${words})` : ''}`
   return new RegistryError('ERR_REGISTRY_UNAUTHORIZED', message, {
-    hint: `${hint}: podman login ${registry} or docker login ${registry}`,
+    hint: `${hint}: ${loginCommands(registry)}`,
     host,
     method,
     url,

@@ -86,7 +86,7 @@ function requestFor(
     headers: { accept: MANIFEST_ACCEPT },
     scopes,
     beforeWrite,
-    action: `cannot get the image ${name}`,
+    action: beforeWrite ? `cannot ask for ${name}` : `cannot get the image ${name}`,
     reference: name,
     signal,
     onRetry,

@@ -70,6 +70,24 @@ describe('authentication', () => {
     expect(registry.requests.filter(({ server }) => server === 'token')).toHaveLength(1)
   })
 
+  it('says of a registry that wants credentials how to log in, and what it was asked for', async () => {
+    const registry = await start({ auth: 'basic', private: true, users })
+    const client = connect()
+    const hint = expect.stringContaining(
+      `podman login ${registry.host} or docker login ${registry.host}`,
+    )
+    await expect(client.manifest(nameAt(registry))).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_UNAUTHORIZED',
+      message: expect.stringContaining('cannot get the image'),
+      hint,
+    })
+    await expect(client.hasManifest(nameAt(registry))).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_UNAUTHORIZED',
+      message: expect.stringContaining(`cannot ask for ${registry.host}/library/app:1`),
+      hint,
+    })
+  })
+
   it('logs in at the token service with name and password', async () => {
     const registry = await start({ auth: 'token', private: true, users })
     const client = connect({ credentials: staticCredentials(registry.host, 'ann', users.ann) })
@@ -110,7 +128,7 @@ describe('authentication', () => {
         code: 'ERR_REGISTRY_UNAUTHORIZED',
         status: 401,
         message: expect.stringContaining(`${registry.host}/library/app:1`),
-        hint: expect.stringContaining('config.json'),
+        hint: expect.stringContaining(`docker login ${registry.host}`),
       })
       const credentials = staticCredentials(registry.host, 'ann', 'wrong-password')
       const refused = await failureOf(connect({ credentials }).manifest(nameAt(registry)))

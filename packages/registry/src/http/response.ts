@@ -1,6 +1,7 @@
 import { RegistryError, type RegistryErrorCode, type RegistryErrorDetail } from '../errors.ts'
 import { isObject } from '../image/json-document.ts'
 import { maskSecrets } from '../redact.ts'
+import { apiHost } from './host-rules.ts'
 import { parseRetryAfter } from './retry.ts'
 import type { HttpResponse } from './transport.ts'
 
@@ -101,6 +102,12 @@ export async function statusError(
   })
 }
 
+/** How people log in to the registry whose API a host is. */
+export function loginCommands(host: string): string {
+  const name = host === apiHost('docker.io') ? 'docker.io' : host
+  return `podman login ${name} or docker login ${name}`
+}
+
 interface Judgement {
   code: RegistryErrorCode
   why: string
@@ -113,14 +120,14 @@ function judge(status: number, host: string, refused = false): Judgement {
     return {
       code: 'ERR_REGISTRY_UNAUTHORIZED',
       why: `${host} refuses the stored credentials`,
-      hint: `log in again: podman login ${host} or docker login ${host}`,
+      hint: `log in again: ${loginCommands(host)}`,
     }
   }
   if (status === 401) {
     return {
       code: 'ERR_REGISTRY_UNAUTHORIZED',
       why: `it does not exist on ${host}, or needs credentials`,
-      hint: 'check the name; a private one needs credentials in ~/.docker/config.json, which podman login and docker login write',
+      hint: `check the name; if it is private, log in: ${loginCommands(host)}`,
     }
   }
   if (status === 403) {

@@ -121,7 +121,7 @@ describe('with docker-registry and skopeo', () => {
       withClient(options, (client) => pull(`${host}/${name}`, layout, { client, platform }))
     await expect(attempt({})).rejects.toMatchObject({
       code: 'ERR_REGISTRY_UNAUTHORIZED',
-      hint: expect.stringContaining('config.json'),
+      hint: expect.stringContaining('docker login 127.0.0.1'),
     })
     await expect(
       attempt({ credentials: staticCredentials(host, 'ann', 'wrong') }),
