@@ -27,14 +27,14 @@ const HANGS_AFTER_MS = 25_000
 /** As many at a time as keep the processor busy while others wait for their timeouts. */
 const AT_A_TIME = 12
 
-/** Every known fault at these `METHOD ENDPOINT`s: at the first request, the second, the third, and for ever. */
-export function faultCases(places: readonly string[]): FaultCase[] {
+/** Every known fault at these `METHOD ENDPOINT`s: at each of these requests once, and for ever. */
+export function faultCases(places: readonly string[], points = [1, 2]): FaultCase[] {
   return KNOWN_FAULTS.flatMap(({ name, effect, on, methods = ['GET'] }) =>
     methods.flatMap((method) =>
       on
         .filter((endpoint) => places.includes(`${method} ${endpoint}`))
         .flatMap((endpoint) => [
-          ...[1, 2, 3].map((nth) =>
+          ...points.map((nth) =>
             faultCase(name, { ...effect, on: endpoint, method, nth }, `at request ${nth}`),
           ),
           faultCase(name, { ...effect, on: endpoint, method, times: ALWAYS }, 'for ever'),
