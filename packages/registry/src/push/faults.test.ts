@@ -12,7 +12,7 @@ import {
 import { createRegistryClient } from '../client/registry-client.ts'
 import { copy } from '../copy/copy.ts'
 import { digestOf } from '../image/digest.ts'
-import { partsOf, putAll, referrerTo } from '../store/content.test.fixture.ts'
+import { EMPTY_CONFIG, partsOf, putAll, referrerTo } from '../store/content.test.fixture.ts'
 import { memoryStore } from '../store/memory-store.ts'
 import { registryStore } from '../store/registry-store.ts'
 import { createTestRegistry, makeImage, makeLayer, type TestRegistry } from '../testing/index.ts'
@@ -166,17 +166,21 @@ describe('a push', { timeout: 240_000 }, () => {
 describe('a copy', { timeout: 240_000 }, () => {
   it('brings all of it or a typed error, whatever goes wrong where it reads', async () => {
     const places = [
-      ...faultCases(['GET manifest', 'GET referrers']),
-      ...faultCases(['HEAD manifest', 'GET blob'], [1]),
+      ...faultCases(['HEAD manifest', 'GET blob', 'GET referrers'], [1]),
+      ...faultCases(['GET manifest'], [2]),
     ]
     const final = checkFinal(READING)
     const failures = await failuresOf(places, async (each) => {
       await using from = await createTestRegistry()
       await using to = await createTestRegistry()
-      await using calm = createRegistryClient()
-      const source = registryStore(calm, `${from.host}/team/app`)
-      await putAll(source, image, '1')
-      await putAll(source, sbom)
+      from.addImage('team/app:1', image)
+      for (const { bytes } of [EMPTY_CONFIG, sbom.blob]) from.addBlob('team/app', bytes)
+      const { descriptor, bytes } = sbom.manifest
+      await fetch(`${from.origin}/v2/team/app/manifests/${descriptor.digest}`, {
+        method: 'PUT',
+        headers: { 'content-type': descriptor.mediaType },
+        body: new Uint8Array(bytes),
+      })
       from.addFault(each.fault)
       await using client = createRegistryClient(hasty(each))
       const [old, other] = [from, to].map(({ host }) => ({
