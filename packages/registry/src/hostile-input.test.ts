@@ -179,7 +179,7 @@ describe('headers that mean nothing', () => {
       fc.property(headerText(), headerText(), (text, other) => {
         const url = new URL('http://h/v2/team/app/tags/list')
         const headers = {
-          link: [text, other],
+          link: [text, `<${other}>; rel="next"`],
           'ratelimit-limit': text,
           'ratelimit-remaining': other,
         }
