@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { RegistryError } from './errors.ts'
 
 /** The error for a call whose signal was aborted; the reason is its cause. */
@@ -10,6 +11,11 @@ export function abortedError(signal: AbortSignal): RegistryError {
 /** Throws `ERR_REGISTRY_ABORTED` if the signal was aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortedError(signal)
+}
+
+/** Let any number of calls listen to a signal; of more than ten Node would warn on stderr, as of a leak. */
+export function allowListeners(signal: AbortSignal | undefined): void {
+  if (signal !== undefined) setMaxListeners(0, signal)
 }
 
 /** The promise's result, or `ERR_REGISTRY_ABORTED` as soon as the signal is aborted; the work itself goes on. */

@@ -1,15 +1,15 @@
-import { abortable } from '../abort.ts'
+import { abortable, allowListeners } from '../abort.ts'
 import { type AuthTarget, createAuthorizer } from '../auth/authorizer.ts'
 import { parseChallenges, wantsScope } from '../auth/challenge.ts'
 import { type EndpointFailure, RegistryError } from '../errors.ts'
 import type { Endpoint, HostResolver } from '../hosts/endpoint.ts'
 import { createLimiter } from '../http/limiter.ts'
 import type { Lead } from '../http/network-policy.ts'
-import { inMemory, statusError } from '../http/response.ts'
+import { inMemory, statusError, warningsOf } from '../http/response.ts'
 import { type Retry, withRetry } from '../http/retry.ts'
 import type { HttpMethod, HttpResponse, RequestBody, Transport } from '../http/transport.ts'
 import { assertReference } from '../image/reference.ts'
-import { redactText, redactUrl } from '../redact.ts'
+import { redactUrl } from '../redact.ts'
 import { findBase } from './api-base.ts'
 import { chooseEndpoints, createEndpointHealth, queryOf, withFailures } from './endpoint-choice.ts'
 import type { RateLimits } from './rate-limit.ts'
@@ -178,6 +178,7 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
   return async (request) => {
     const { signal, registry, repository = 'any' } = request
     assertReference({ registry, repository })
+    allowListeners(signal)
     if (request.once) return attempt(request)
     const onRetry = (retry: Retry) => {
       const { attempt: number, delayMs, error } = retry
@@ -245,13 +246,4 @@ function releasing(response: HttpResponse, release: () => void): HttpResponse {
     response.cancel()
   }
   return { ...response, body: body(), cancel }
-}
-
-/** Source: distribution-spec, "Warnings"; RFC 7234, section 5.5. */
-function warningsOf({ headers }: HttpResponse): string[] {
-  const texts = [headers['warning'] ?? []].flat()
-  return texts.flatMap((text) => {
-    const quoted = /^299 - "((?:[^"\\]|\\.)*)"/.exec(text)?.[1]
-    return quoted === undefined ? [] : [redactText(quoted.replace(/\\(.)/g, '$1').slice(0, 500))]
-  })
 }

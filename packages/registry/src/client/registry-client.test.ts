@@ -386,6 +386,23 @@ describe('createRegistryClient', () => {
     })
   })
 
+  it('takes one signal for any number of calls, and lets Node warn of nothing', async () => {
+    const reference = nameAt(await start())
+    const client = connect()
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    try {
+      const { signal } = new AbortController()
+      const calls = Array.from({ length: 25 }, () => client.manifest(reference, { signal }))
+      await Promise.all(calls)
+      await new Promise((resolve) => setImmediate(resolve)) // warnings come in a later turn
+    } finally {
+      process.off('warning', onWarning)
+    }
+    expect(warnings).toEqual([])
+  })
+
   it('is of no use once it is closed', async () => {
     const registry = await start()
     const client = connect()

@@ -1,6 +1,6 @@
 import { RegistryError, type RegistryErrorCode, type RegistryErrorDetail } from '../errors.ts'
 import { isObject } from '../image/json-document.ts'
-import { maskSecrets } from '../redact.ts'
+import { maskSecrets, redactText } from '../redact.ts'
 import { apiHost } from './host-rules.ts'
 import { parseRetryAfter } from './retry.ts'
 import type { HttpResponse } from './transport.ts'
@@ -50,6 +50,15 @@ export async function inMemory(
     yield bytes
   }
   return { ...response, body: body() }
+}
+
+/** What the registry warns of. Source: distribution-spec, "Warnings"; RFC 7234, section 5.5. */
+export function warningsOf({ headers }: HttpResponse): string[] {
+  const texts = [headers['warning'] ?? []].flat()
+  return texts.flatMap((text) => {
+    const quoted = /^299 - "((?:[^"\\]|\\.)*)"/.exec(text)?.[1]
+    return quoted === undefined ? [] : [redactText(quoted.replace(/\\(.)/g, '$1').slice(0, 500))]
+  })
 }
 
 function tooLarge(response: HttpResponse, limit: number, what: string): RegistryError {
