@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createTestRegistry, type TestRegistry } from '@cromwell/registry/testing'
@@ -105,13 +106,37 @@ describe('login', () => {
       expect(terminal.screen()).not.toContain('s3c')
       expect(terminal.mode()).toBe(before)
       terminal.type('clear; $login -u kim', 'Enter')
-      await terminal.until(/Password:/)
+      await terminal.until(/^(?![\s\S]*ended 0)[\s\S]*Password:/) // not the one before it is cleared
       terminal.type('s3cr', 'C-c')
       await terminal.until(/Password:\s+[#$]/)
       terminal.type('echo ended $?', 'Enter')
       await terminal.until(/ended 130/)
       expect(terminal.screen()).not.toContain('s3c')
       expect(terminal.mode()).toBe(before)
+    } finally {
+      terminal.close()
+    }
+  })
+
+  it('asks on a terminal that is somebody else’s, as after su', async (context) => {
+    requiresProgram(context, 'tmux')
+    const isRoot = process.getuid?.() === 0
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+    const [program = '', ...options] = nobody
+    if (isRoot && spawnSync(program, [...options, 'test', '-x', CROMWELL]).status !== 0) {
+      return context.skip('nobody else may look into this checkout')
+    }
+    const login = [...(isRoot ? nobody : []), CROMWELL, 'login', '-u', 'kim', registry.host]
+    const HOME = '/nowhere'
+    const terminal = openPane({ ...home.env, ...nowhere, HOME, login: login.join(' ') })
+    try {
+      await terminal.until(/[#$]/)
+      terminal.type('chmod 0 $(tty)', 'Enter')
+      terminal.type('$login; echo ended $?', 'Enter')
+      await terminal.until(/Password:/)
+      terminal.type('wr0ng', 'Enter')
+      await terminal.until(/refuses the user name and password[\s\S]*ended 125/)
+      expect(terminal.screen()).not.toContain('wr0')
     } finally {
       terminal.close()
     }

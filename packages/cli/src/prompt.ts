@@ -1,4 +1,5 @@
 import { openSync, readSync } from 'node:fs'
+import type { ReadStream } from 'node:tty'
 import { CliError } from './errors.ts'
 import type { Output } from './output.ts'
 import { InterruptedError } from './signals.ts'
@@ -86,13 +87,24 @@ function readSome(buffer: Buffer): number {
   }
 }
 
-/** Set the terminal to raw mode, through a descriptor of our own; returns what sets it back. */
+/** Set the terminal to raw mode; returns what sets it back. */
 function makeRaw(): () => void {
-  const { ReadStream } = process.getBuiltinModule('node:tty')
-  const stream = new ReadStream(openSync(`/proc/self/fd/${STDIN}`, 'r+'))
+  const { stream, close } = openTerminal()
   stream.setRawMode(true)
   return () => {
     stream.setRawMode(false)
-    stream.destroy()
+    close()
+  }
+}
+
+/** The terminal through a descriptor of our own; after `su` it is somebody else's, and only stdin is left. */
+function openTerminal(): { stream: ReadStream; close(): void } {
+  const tty = process.getBuiltinModule('node:tty')
+  try {
+    const stream = new tty.ReadStream(openSync(`/proc/self/fd/${STDIN}`, 'r+'))
+    return { stream, close: () => stream.destroy() }
+  } catch {
+    const { stdin } = process
+    return { stream: stdin, close: () => stdin.unref() }
   }
 }

@@ -44,11 +44,11 @@ export class LoginCommand extends CliCommand {
     }
     const { out } = this.context
     const username = this.username ?? ask(out, 'Username: ')
+    if (username === '') throw usageError('a user name is needed')
     const password = this.passwordStdin
       ? readPassword()
       : (this.password ?? ask(out, 'Password: ', { hidden: true }))
-    if (username === '' || password === '')
-      throw usageError('a user name and a password are needed')
+    if (password === '') throw usageError('a password is needed')
     const login = await interruptibly((signal) =>
       engine.login(server, { username, password, signal }),
     )
