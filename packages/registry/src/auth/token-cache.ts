@@ -10,8 +10,6 @@ export interface TokenCache {
     fetch: (signal: AbortSignal) => Promise<Token>,
     signal?: AbortSignal,
   ): Promise<Token>
-  /** What is known of a token that was given out. */
-  find(value: string): Token | undefined
   /** The registry does not take this token any more. */
   drop(value: string): void
 }
@@ -42,7 +40,6 @@ export function createTokenCache(): TokenCache {
         if (pending.get(key) === work) pending.delete(key)
       }
     },
-    find: (value) => tokens.find((token) => token.value === value),
     drop(value) {
       tokens = tokens.filter((token) => token.value !== value)
     },

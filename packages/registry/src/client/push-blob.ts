@@ -4,6 +4,7 @@ import type { Retry, RetryPolicy } from '../http/retry.ts'
 import type { Descriptor } from '../image/descriptor.ts'
 import { parseDigest } from '../image/digest.ts'
 import { parseReference, type Reference, repositoryName } from '../image/reference.ts'
+import { throttled } from '../progress.ts'
 import { traced } from '../tracing.ts'
 import type { BlobSource } from './blob-source.ts'
 import { CheckedSource } from './checked-source.ts'
@@ -36,8 +37,6 @@ interface Uploading {
   /** Told of every retry of an upload, besides the caller. */
   notify?: ((retry: Retry) => void) | undefined
 }
-
-const PROGRESS_INTERVAL_MS = 100
 
 /** `HEAD /v2/NAME/blobs/DIGEST`. */
 export async function hasBlob(
@@ -94,7 +93,7 @@ export async function pushBlob(
       onRetry?.(retry)
     },
     source: new CheckedSource(source),
-    onProgress: throttled(size, options.onProgress),
+    onProgress: options.onProgress && throttled(size, options.onProgress),
   }
   const describe = () => ({ reference: repositoryName(reference), digest, size })
   return traced('upload', describe, async (trace) => {
@@ -112,18 +111,4 @@ function checkRepository({ registry }: Reference, name: string): void {
   throw new RegistryError('ERR_REGISTRY_BAD_REFERENCE', message, {
     hint: 'write it without tag and digest',
   })
-}
-
-function throttled(
-  size: number,
-  report: ((sentBytes: number) => void) | undefined,
-): ((sentBytes: number) => void) | undefined {
-  if (report === undefined) return undefined
-  let last = Number.NEGATIVE_INFINITY
-  return (sentBytes) => {
-    const now = performance.now()
-    if (sentBytes < size && now - last < PROGRESS_INTERVAL_MS) return
-    last = now
-    report(sentBytes)
-  }
 }

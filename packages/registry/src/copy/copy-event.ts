@@ -25,19 +25,3 @@ export type CopyListener = (event: CopyEvent) => void
 export function copyTopic(event: CopyEvent): string | undefined {
   return event.type === 'blob-progress' ? event.digest : undefined
 }
-
-const PROGRESS_INTERVAL_MS = 100
-
-/** A reporter of one blob's progress that stays quiet between intervals. */
-export function blobProgress(
-  { digest, size }: Descriptor,
-  onEvent: CopyListener,
-): (received: number) => void {
-  let last = Number.NEGATIVE_INFINITY
-  return (received) => {
-    const now = performance.now()
-    if (received < size && now - last < PROGRESS_INTERVAL_MS) return
-    last = now
-    onEvent({ type: 'blob-progress', digest, received, size })
-  }
-}

@@ -1,7 +1,8 @@
 import { type BlobSource, bytesSource } from '../client/blob-source.ts'
 import type { Descriptor } from '../image/descriptor.ts'
+import { throttled } from '../progress.ts'
 import type { ContentSource, ContentTarget, PutOutcome } from '../store/content-store.ts'
-import { blobProgress, type CopyListener } from './copy-event.ts'
+import type { CopyListener } from './copy-event.ts'
 import { createLimiter, forEachLimited } from './limiter.ts'
 import type { PlannedDocument } from './plan.ts'
 
@@ -78,7 +79,9 @@ async function putBlob(
       return source.open(blob, offset, inner ?? signal)
     },
   }
-  const onProgress = blobProgress(blob, onEvent)
+  const onProgress = throttled(size, (received) =>
+    onEvent({ type: 'blob-progress', digest, received, size }),
+  )
   const outcome = await target.put(watched, { from: source, signal, onProgress })
   onEvent({ type: 'blob-done', digest, size, outcome })
   return outcome

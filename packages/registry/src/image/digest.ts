@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { RegistryError } from '../errors.ts'
+import { isRegistryError, RegistryError } from '../errors.ts'
 
 const HEX_LENGTHS = { sha256: 64, sha512: 128 } as const
 
@@ -112,6 +112,14 @@ export class Verifier {
 
 const DAMAGED_HINT =
   'try again; if it stays so, the registry or a proxy on the way alters or cuts what it serves'
+
+/** Whether it is what a {@link Verifier} throws: the bytes are not what they should be. */
+export function isDamage(error: unknown): boolean {
+  return (
+    isRegistryError(error, 'ERR_REGISTRY_DIGEST_MISMATCH') ||
+    isRegistryError(error, 'ERR_REGISTRY_SIZE_MISMATCH')
+  )
+}
 
 /** Throws `ERR_REGISTRY_SIZE_MISMATCH` or `ERR_REGISTRY_DIGEST_MISMATCH` unless the bytes are as expected. */
 export function verifyBytes(bytes: Uint8Array, expected: Expectation): void {

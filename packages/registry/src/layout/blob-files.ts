@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { lstat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isRegistryError, RegistryError } from '../errors.ts'
-import { type Expectation, parseDigest, verifyBytes } from '../image/digest.ts'
+import { type Expectation, isDamage, parseDigest, verifyBytes } from '../image/digest.ts'
 import { checkDocumentSize } from '../image/json-document.ts'
 import { makePrivateDirectories, writeDurably } from './durable-file.ts'
 import { damagedLayout, isMissing, layoutError } from './layout-error.ts'
@@ -45,10 +45,7 @@ export function readBlob(directory: string, expected: Expectation): Uint8Array |
     verifyBytes(bytes, expected)
     return bytes
   } catch (error) {
-    const damaged =
-      isRegistryError(error, 'ERR_REGISTRY_DIGEST_MISMATCH') ||
-      isRegistryError(error, 'ERR_REGISTRY_SIZE_MISMATCH') ||
-      isRegistryError(error, 'ERR_REGISTRY_TOO_LARGE')
+    const damaged = isDamage(error) || isRegistryError(error, 'ERR_REGISTRY_TOO_LARGE')
     if (isMissing(error) || damaged) return undefined
     throw layoutError('read', path, error)
   }

@@ -1,12 +1,13 @@
 import type { RegistryClient } from '../client/registry-client.ts'
-import { isRegistryError } from '../errors.ts'
 import type { Retry } from '../http/retry.ts'
 import type { Descriptor } from '../image/descriptor.ts'
+import { isDamage } from '../image/digest.ts'
 import { familiarName, type Reference } from '../image/reference.ts'
 import type { BlobIngest } from '../layout/blob-ingest.ts'
 import type { ImageLayout } from '../layout/image-layout.ts'
+import { throttled } from '../progress.ts'
 import { traced } from '../tracing.ts'
-import { type PullListener, progressReporter } from './pull-event.ts'
+import type { PullListener } from './pull-event.ts'
 
 /** What {@link downloadLayer} works with. */
 export interface DownloadContext {
@@ -66,10 +67,12 @@ async function fill(
   context: DownloadContext,
 ): Promise<void> {
   const { client, reference, connections, onEvent, signal } = context
-  const { digest } = layer
+  const { digest, size } = layer
   const onRetry = ({ error, ...retry }: Retry) =>
     onEvent({ type: 'layer-retry', digest, ...retry, reason: error.message })
-  const report = progressReporter(layer, onEvent)
+  const report = throttled(size, (received) =>
+    onEvent({ type: 'layer-progress', digest, received, size }),
+  )
   try {
     const source = client.blobSource(reference, layer, { connections, onRetry })
     for await (const chunk of source.open(ingest.offset, signal)) {
@@ -82,11 +85,4 @@ async function fill(
     if (isDamage(error)) await ingest.restart()
     throw error
   }
-}
-
-function isDamage(error: unknown): boolean {
-  return (
-    isRegistryError(error, 'ERR_REGISTRY_DIGEST_MISMATCH') ||
-    isRegistryError(error, 'ERR_REGISTRY_SIZE_MISMATCH')
-  )
 }

@@ -47,19 +47,3 @@ export type PullListener = (event: PullEvent) => void
 export function pullTopic(event: PullEvent): string | undefined {
   return event.type === 'layer-progress' ? event.digest : undefined
 }
-
-const PROGRESS_INTERVAL_MS = 100
-
-/** A reporter of one layer's progress that stays quiet between intervals: a chunk is no news. */
-export function progressReporter(
-  { digest, size }: Descriptor,
-  onEvent: PullListener,
-): (received: number) => void {
-  let last = Number.NEGATIVE_INFINITY
-  return (received) => {
-    const now = performance.now()
-    if (received < size && now - last < PROGRESS_INTERVAL_MS) return
-    last = now
-    onEvent({ type: 'layer-progress', digest, received, size })
-  }
-}

@@ -2,8 +2,8 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { throwIfAborted } from '../abort.ts'
 import type { BlobSource } from '../client/blob-source.ts'
-import { isRegistryError } from '../errors.ts'
 import { type Descriptor, parseDescriptor } from '../image/descriptor.ts'
+import { isDamage } from '../image/digest.ts'
 import { MAX_DOCUMENT_BYTES, parseJsonObject } from '../image/json-document.ts'
 import { isDocumentType } from '../image/links.ts'
 import { parseReference, type Reference } from '../image/reference.ts'
@@ -205,11 +205,4 @@ function toReference(name: ContentName): Reference {
 
 function isBareDigest(name: ContentName): boolean {
   return typeof name === 'string' && digestInName(name) === name
-}
-
-function isDamage(error: unknown): boolean {
-  return (
-    isRegistryError(error, 'ERR_REGISTRY_DIGEST_MISMATCH') ||
-    isRegistryError(error, 'ERR_REGISTRY_SIZE_MISMATCH')
-  )
 }
