@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseChallenges } from './auth/challenge.ts'
@@ -124,11 +125,12 @@ describe('documents that were tampered with', () => {
         const parsed = attempt(() => parseImageConfig(bytes))
         expectUnpolluted()
         if (parsed === undefined) return
-        const { Env = [], Cmd = [], Labels = {} } = parsed.config
+        const { config = {} } = parsed
+        const { Env = [], Cmd = [], Labels = {} } = config
         for (const text of [...Env, ...(Cmd ?? []), ...Object.values(Labels)]) {
           expect(typeof text).toBe('string')
         }
-        expect(Reflect.get(parsed.config, 'polluted')).toBeUndefined()
+        expect(Reflect.get(config, 'polluted')).toBeUndefined()
       }),
       RUNS,
     )
@@ -183,7 +185,8 @@ describe('headers that mean nothing', () => {
           'ratelimit-limit': text,
           'ratelimit-remaining': other,
         }
-        const link = nextLink({ headers, url } as Parameters<typeof nextLink>[0])
+        const answer = { status: 200, headers, url, body: Readable.from([]), cancel() {} }
+        const link = nextLink(answer)
         expect(link === undefined || link instanceof URL).toBe(true)
         const delay = parseRetryAfter(text)
         expect(delay === undefined || (delay >= 0 && Number.isFinite(delay))).toBe(true)
