@@ -66,6 +66,7 @@ export class ContainedProcess {
   /**
    * Resolves when the program has ended, nothing of it runs any more, its output is delivered, and
    * what the monitor had to write and remove is written and removed.
+   * PID 1, which is ours, may be there for a moment longer, where nothing of that waits for it.
    * Rejects with ERR_NS_MONITOR_LOST when the monitor was killed (the container dies with it).
    */
   wait(): Promise<ExitStatus> {

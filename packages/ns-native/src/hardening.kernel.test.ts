@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  closeSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -11,10 +12,11 @@ import {
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { canCreateUserNamespace, requires, requiresProgram } from '@cromwell/test-support'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { findHelper } from './binding.ts'
 import {
   containerSpec,
+  eventually,
   idMapping,
   nodeProgram,
   runSpec,
@@ -37,11 +39,22 @@ test('CVE-2019-5736: what the helper runs from cannot be written, not even by us
     .filter((path) => linkOf(path).startsWith('/memfd:cromwell-init'))
   expect(copies).toHaveLength(1)
   for (const path of copies) {
-    const fd = openSync(path, 'r+')
+    const fd = await eventually(() => openUnlessBusy(path))
+    onTestFinished(() => closeSync(fd))
     expect(() => writeSync(fd, '#!')).toThrow('EPERM')
     expect(() => ftruncateSync(fd, 0)).toThrow('EPERM')
   }
 })
+
+// The end is told before the helper has ended.
+function openUnlessBusy(path: string): number | undefined {
+  try {
+    return openSync(path, 'r+')
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('ETXTBSY')) return undefined
+    throw error
+  }
+}
 
 function linkOf(path: string): string {
   try {

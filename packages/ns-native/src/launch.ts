@@ -233,6 +233,8 @@ class Launch implements PendingLaunch {
     // The monitor has nothing more to do then but to end.
     if (event.type === 'exited' && this.#failure === undefined) this.#settle(event)
     if (event.type !== 'started') return
+    // It was faster than the word that it is not wanted any more: that ends it all the same.
+    if (this.#options.signal?.aborted) return
     this.#hasStarted = true
     this.#started.resolve(
       new ContainedProcess({
@@ -277,7 +279,7 @@ class Launch implements PendingLaunch {
 
   #settle(event: Extract<MonitorEvent, { type: 'exited' }>): void {
     this.#close()
-    // Heard of before it started: only from a monitor in trouble.
+    // Heard of before it started: from a monitor in trouble, or of one that was aborted.
     if (!this.#hasStarted) this.#started.reject(this.#reason(undefined))
     const status = exitStatus(event, this.#limits)
     const aborted = status.reason === 'signal' && this.#options.signal?.aborted === true
@@ -308,9 +310,8 @@ class Launch implements PendingLaunch {
 
   #reason(last: MonitorEvent | undefined): NamespaceError {
     const { signal } = this.#options
-    if (last?.type === 'fault') {
-      return signal?.aborted ? aborted(signal) : faultError(last, this.#spec)
-    }
+    if (signal?.aborted && (last?.type === 'fault' || !this.#hasStarted)) return aborted(signal)
+    if (last?.type === 'fault') return faultError(last, this.#spec)
     return new NamespaceError(
       'ERR_NS_MONITOR_LOST',
       `lost the monitor (process ${this.#monitorPid}): it was killed, and the container with it`,

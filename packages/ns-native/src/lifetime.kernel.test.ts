@@ -197,6 +197,21 @@ test('abort before the start rejects, and leaves nothing running', async () => {
   })
 })
 
+test('nobody hears of the start of what was aborted, however fast it starts', async () => {
+  const { hostname: _, root: __, ...whole } = containerSpec(['sleep', '1000'])
+  const nothing = { mounts: [], maskedPaths: [], readonlyPaths: [] }
+  const spec: LaunchSpec = { ...whole, ...nothing, namespaces: ['user', 'pid'] }
+  for (let round = 0; round < 20; round++) {
+    const controller = new AbortController()
+    const options = { ...silent, signal: controller.signal }
+    const started = launch(spec, options)
+    const until = performance.now() + round / 10
+    while (performance.now() < until); // so that it is told as late as can be
+    controller.abort()
+    await expect(started).rejects.toMatchObject({ code: 'ERR_NS_ABORTED' })
+  }
+})
+
 test('orphans are reaped by PID 1', async () => {
   const { stdout } = await runScript(
     'i=0; while [ $i -lt 50 ]; do (sh -c "exit 3" &); i=$((i+1)); done; sleep 0.3; ' +
