@@ -23,12 +23,12 @@ export interface FinalFaults {
 /** Times that are as good as for ever. */
 const ALWAYS = 1_000_000
 /** Nothing hangs longer; a call that is still going on then has failed its test. */
-const HANGS_AFTER_MS = 25_000
+const HANGS_AFTER_MS = 120_000
 /** As many at a time as keep the processor busy while others wait for their timeouts. */
 const AT_A_TIME = 12
 
 /** Every known fault at these `METHOD ENDPOINT`s: at each of these requests once, and for ever. */
-export function faultCases(places: readonly string[], points = [1, 2]): FaultCase[] {
+export function faultCases(places: readonly string[], points = [1]): FaultCase[] {
   return KNOWN_FAULTS.flatMap(({ name, effect, on, methods = ['GET'] }) =>
     methods.flatMap((method) =>
       on
