@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// Three kinds of tests: unit (need nothing), kernel (need user namespaces), e2e (the built command line).
+// Four kinds of tests: unit (need nothing), kernel (need user namespaces), e2e (the built command line), and
+// long (tables that take minutes and are the same for every user).
 export default defineConfig({
   test: {
     projects: [
@@ -9,7 +10,7 @@ export default defineConfig({
           name: 'unit',
           setupFiles: ['test-support/property-seed.mjs'],
           include: ['packages/*/src/**/*.test.ts', 'test-support/src/**/*.test.ts', '*.test.ts'],
-          exclude: ['**/*.kernel.test.ts'],
+          exclude: ['**/*.{kernel,long}.test.ts'],
           testTimeout: 30_000,
         },
       },
@@ -20,6 +21,14 @@ export default defineConfig({
           include: ['packages/*/src/**/*.kernel.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'long',
+          setupFiles: ['test-support/property-seed.mjs'],
+          include: ['packages/*/src/**/*.long.test.ts'],
+          testTimeout: 600_000,
         },
       },
       {
