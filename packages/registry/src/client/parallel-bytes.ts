@@ -15,8 +15,8 @@ const MIB = 1024 * 1024
 /** Below this a range costs more than it brings. */
 const PARALLEL_BYTES = 64 * MIB
 const RANGE_BYTES = 8 * MIB
-/** Faster than this, several connections only compete for the processor: 1.6 Gbit/s. */
-const FAST_BYTES_PER_MS = 200_000
+/** Where one connection is as fast as this, 0.8 Gbit/s, several mostly compete for the processor. */
+const FAST_BYTES_PER_MS = 100_000
 /** What several connections must be faster by than one was. */
 const WORTHWHILE = 1.3
 /** A registry with ranges but without room for more connections is asked again after so much. */

@@ -30,11 +30,11 @@ export interface Dispatchers {
   close(): Promise<void>
 }
 
-/** Load undici, which costs tens of milliseconds, and make the pools as they are needed. */
+/** Load what of undici is needed, and make the pools as they are needed. */
 export async function createDispatchers(options: DispatcherOptions): Promise<Dispatchers> {
   const { given, ca, connectMs: timeout, guard, resolveName } = options
   if (given !== undefined) return { dispatcherFor: () => given, close: async () => {} }
-  const { Agent, ProxyAgent, buildConnector: makeConnector } = await import('undici')
+  const { Agent, ProxyAgent, buildConnector: makeConnector } = await loadUndici()
   const pools = new Map<string, Dispatcher>()
 
   function openPool({ proxy, tls: settings, by }: Route): Dispatcher {
@@ -59,6 +59,26 @@ export async function createDispatchers(options: DispatcherOptions): Promise<Dis
     async close() {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
     },
+  }
+}
+
+/**
+ * The parts of undici that are needed. All of it takes three times as long to load, and 10 MB more; where
+ * another version keeps its parts elsewhere, all of it is loaded.
+ */
+async function loadUndici(): Promise<
+  Pick<typeof import('undici'), 'Agent' | 'ProxyAgent' | 'buildConnector'>
+> {
+  try {
+    const { default: Dispatcher } = await import('undici/lib/dispatcher/dispatcher.js')
+    const { default: Agent } = await import('undici/lib/dispatcher/agent.js')
+    const { default: ProxyAgent } = await import('undici/lib/dispatcher/proxy-agent.js')
+    const { default: buildConnector } = await import('undici/lib/core/connect.js')
+    const { default: request } = await import('undici/lib/api/api-request.js')
+    Object.assign(Dispatcher.prototype, { request }) // as the whole does
+    return { Agent, ProxyAgent, buildConnector }
+  } catch {
+    return import('undici')
   }
 }
 

@@ -15,6 +15,8 @@ export interface IngestPaths {
 
 /** Bytes are gathered up to this size before they are written. */
 const WRITE_BYTES = 512 * 1024
+/** The system takes no more than 1024 in one call. */
+const MAX_PIECES = 512
 const READ_BYTES = 1024 * 1024
 const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
 
@@ -32,6 +34,8 @@ export class BlobIngest {
   #pending: Uint8Array[] = []
   #pendingBytes = 0
   #written = 0
+  /** What is being written meanwhile: never more than one portion, so that memory holds two. */
+  #writing: Promise<void> = Promise.resolve()
   #closed = false
 
   private constructor(paths: IngestPaths, handle: FileHandle, lock: Lock, verifier: Verifier) {
@@ -72,7 +76,7 @@ export class BlobIngest {
 
   /** How many bytes are there, this run's and earlier ones': where to continue. */
   get offset(): number {
-    return this.#written + this.#pendingBytes
+    return this.#verifier.size
   }
 
   /** Add the next bytes. Throws `ERR_REGISTRY_SIZE_MISMATCH` on the first one too many. */
@@ -80,11 +84,15 @@ export class BlobIngest {
     this.#verifier.update(chunk)
     this.#pending.push(chunk)
     this.#pendingBytes += chunk.byteLength
-    if (this.#pendingBytes >= WRITE_BYTES) await this.#flush()
+    if (this.#pendingBytes < WRITE_BYTES) return
+    await this.#writing
+    this.#writing = this.#writePending()
+    this.#writing.catch(() => {}) // whoever waits for it next is told
   }
 
   /** Throw away what is there and begin at zero. */
   async restart(): Promise<void> {
+    await this.#writing
     this.#pending = []
     this.#pendingBytes = 0
     this.#written = 0
@@ -117,15 +125,19 @@ export class BlobIngest {
   }
 
   async #flush(): Promise<void> {
-    if (this.#pendingBytes === 0) return
-    const bytes = Buffer.concat(this.#pending, this.#pendingBytes)
+    await this.#writing
+    await this.#writePending()
+  }
+
+  async #writePending(): Promise<void> {
+    let left = this.#pending.length > MAX_PIECES ? [Buffer.concat(this.#pending)] : this.#pending
     this.#pending = []
     this.#pendingBytes = 0
     try {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.#handle.write(bytes, done, undefined, this.#written)
-        done += bytesWritten
+      while (left.length > 0) {
+        const { bytesWritten } = await this.#handle.writev(left, this.#written)
         this.#written += bytesWritten
+        left = without(left, bytesWritten)
       }
     } catch (error) {
       throw layoutError('write', this.#paths.partial, error)
@@ -144,6 +156,18 @@ export class BlobIngest {
       this.#written += bytesRead
     }
   }
+}
+
+/** What is left of the pieces after the first bytes. */
+function without(pieces: Uint8Array[], bytes: number): Uint8Array[] {
+  let skip = bytes
+  const left: Uint8Array[] = []
+  for (const piece of pieces) {
+    const done = Math.min(skip, piece.byteLength)
+    skip -= done
+    if (done < piece.byteLength) left.push(done === 0 ? piece : piece.subarray(done))
+  }
+  return left
 }
 
 async function lockPartial(paths: IngestPaths, signal?: AbortSignal): Promise<Lock> {
