@@ -74,8 +74,8 @@ async function loadUndici(): Promise<
     const { default: Agent } = await import('undici/lib/dispatcher/agent.js')
     const { default: ProxyAgent } = await import('undici/lib/dispatcher/proxy-agent.js')
     const { default: buildConnector } = await import('undici/lib/core/connect.js')
-    const { default: request } = await import('undici/lib/api/api-request.js')
-    Object.assign(Dispatcher.prototype, { request }) // as the whole does
+    const { default: methods } = await import('undici/lib/api/index.js')
+    Object.assign(Dispatcher.prototype, methods) // as the whole does
     return { Agent, ProxyAgent, buildConnector }
   } catch {
     return import('undici')
