@@ -49,7 +49,9 @@ describe('the package', () => {
       if (seen.has(path)) return
       seen.add(path)
       const text = await readFile(path, 'utf8')
-      for (const [, specifier = ''] of text.matchAll(/^(?:import|export) .*?from '(.*?)'/gm)) {
+      expect(text).not.toMatch(/^\s*[^\s*/].*(?<![.\w'"])(?:process|Buffer|require)\b[.([]/m)
+      const imports = text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"](.*?)['"]/g)
+      for (const [, specifier = ''] of imports) {
         expect(specifier).toMatch(/^\./)
         await visit(fileURLToPath(new URL(specifier, `file://${path}`)))
       }

@@ -42,6 +42,18 @@ describe('parseReference', () => {
     ['a--b__c/d.e_f', hub('a--b__c/d.e_f', 'latest')],
     [`${HEX}:tag`, hub(`library/${HEX}`, 'tag')],
     [`a:${'t'.repeat(128)}`, hub('library/a', 't'.repeat(128))],
+    ['[2001:db8::1]/a', { registry: '[2001:db8::1]', repository: 'a', tag: 'latest' }],
+    // A word alone is never a host, whatever it looks like.
+    ['host.example', hub('library/host.example', 'latest')],
+    ['docker.io/library', hub('library/library', 'latest')],
+    [SHA256, hub('library/sha256', HEX)],
+    ['docker.io/library/a/b', hub('library/a/b', 'latest')],
+    ['Team/app', { registry: 'Team', repository: 'app', tag: 'latest' }],
+    [`${HEX}/a`, hub(`${HEX}/a`, 'latest')],
+    [
+      `host.example:443/${'a'.repeat(255)}`,
+      { registry: 'host.example:443', repository: 'a'.repeat(255), tag: 'latest' },
+    ],
   ])('understands %s', (text, expected) => {
     expect(parseReference(text)).toEqual(expected)
   })
@@ -65,7 +77,7 @@ describe('parseReference', () => {
     [`a:${'t'.repeat(129)}`, 'is not a tag'],
     ['alpine:a:b', 'is not a tag'],
     ['alpine@sha256:abc', 'is not a sha256 or sha512 digest'],
-    [`alpine@SHA256:${HEX}`, 'is not a sha256 or sha512 digest'],
+    [`alpine@SHA256:${HEX}`, 'is not a sha256 or sha512 digest: it must be lower case'],
     [`alpine@${SHA256.toUpperCase()}`, 'is not a sha256 or sha512 digest'],
     [`alpine@md5:${HEX.slice(0, 32)}`, 'is not a sha256 or sha512 digest'],
     [`alpine@${SHA256}@${SHA256}`, 'is not a sha256 or sha512 digest'],
@@ -73,8 +85,26 @@ describe('parseReference', () => {
     ['-host.example/a', "is not a registry's host name"],
     ['host:port/a', "is not a registry's host name"],
     ['[::g]/a', "is not a registry's host name"],
+    ['[1:2]/a', "is not a registry's host name"],
+    ['[::1/a', "is not a registry's host name"],
+    ['[fe80::1%25eth0]/a', "is not a registry's host name"],
+    ['::1/a', "is not a registry's host name"],
+    ['host.example:99999/a', "is not a registry's host name"],
+    ['host.example:/a', "is not a registry's host name"],
+    ['user@host.example/a', "is not a registry's host name"],
+    ['host..example/a', "is not a registry's host name"],
+    ['Host/Name', 'must be lower case'],
+    ['host.example/a:B/c', 'is not a tag'],
+    [`alpine@sha384:${HEX}${HEX.slice(0, 32)}`, 'is not a sha256 or sha512 digest'],
+    [`alpine@sha512:${HEX}`, 'is not a sha256 or sha512 digest'],
+    ['alpine@', 'is not a sha256 or sha512 digest'],
+    [`@${SHA256}`, 'is not a repository name'],
+    [' alpine', 'is not a repository name'],
+    ['alpine\n', 'is not a repository name'],
+    ['älpine', 'is not a repository name'],
     ['https://host/a', 'it is an address'],
     [`host.example/${'a'.repeat(256)}`, 'longer than 255'],
+    ['a'.repeat(248), 'longer than 255'],
     ['../../etc/passwd', 'is not a registry'],
   ])('refuses %j and says why', (text, why) => {
     expect(() => parseReference(text)).toThrow(
@@ -169,7 +199,7 @@ function references(): fc.Arbitrary<Reference> {
   const part = fc.stringMatching(/^[a-z0-9]{1,8}((\.|_|__|-{1,3})[a-z0-9]{1,5}){0,2}$/)
   const host = fc.oneof(
     fc.constantFrom('docker.io', 'localhost', 'localhost:5000', '[::1]:5000', 'UPPER'),
-    fc.stringMatching(/^[a-z0-9]{1,8}\.[a-z]{2,5}(:[0-9]{1,5})?$/),
+    fc.stringMatching(/^[a-z0-9]{1,8}\.[a-z]{2,5}(:[1-9][0-9]{0,3})?$/),
   )
   const path = fc.array(fc.oneof(part, fc.constantFrom('library', 'localhost', HEX)), {
     minLength: 1,

@@ -176,9 +176,11 @@ function normalizeRegistry(domain: string): string {
   return domain === 'index.docker.io' ? DEFAULT_REGISTRY : domain
 }
 
+/** The grammar lets pass what no connection can be made to, such as port 99999 or `[1:2]`. */
 function checkRegistry(text: string, registry: string): void {
-  if (!DOMAIN.test(registry))
+  if (!DOMAIN.test(registry) || !URL.canParse(`https://${registry}/`)) {
     throw badReference(text, `"${registry}" is not a registry's host name`)
+  }
 }
 
 function checkRepository(text: string, repository: string): void {
@@ -214,7 +216,8 @@ function badTag(tag: string): string {
 }
 
 function badDigest(digest: string): string {
-  return `"${digest}" is not a sha256 or sha512 digest`
+  const why = DIGEST.test(digest.toLowerCase()) ? ': it must be lower case' : ''
+  return `"${digest}" is not a sha256 or sha512 digest${why}`
 }
 
 function badReference(text: string, why: string, hint?: string): RegistryError {
