@@ -29,6 +29,12 @@ describe('redactText', () => {
     )
   })
 
+  it('leaves the punctuation after a URL where it is', () => {
+    expect(redactText('from https://h.example/?sig=x, and ftp://u:p@h.example/a.')).toBe(
+      'from https://h.example/?sig=***, and ftp://h.example/a.',
+    )
+  })
+
   it('leaves other text alone', () => {
     const text = 'cannot reach host.example: name cannot be resolved'
     expect(redactText(text)).toBe(text)

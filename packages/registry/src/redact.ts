@@ -3,7 +3,8 @@ const PLAIN_QUERY_KEYS = new Set(['scope', 'service', 'n', 'last', 'digest', 'ar
 
 const MASK = '***'
 const CREDENTIAL = /\b(Basic|Bearer)\s+(?!realm\b)[A-Za-z0-9._~+/-]+=*/gi
-const URL_IN_TEXT = /\bhttps?:\/\/[^\s"'<>]+/gi
+/** Without the comma or full stop that may follow it in a sentence. */
+const URL_IN_TEXT = /\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]*[^\s"'<>.,;:!?)]/gi
 
 /** The URL without user, password, fragment and the values of query parameters that may grant access. */
 export function redactUrl(text: string): string {

@@ -26,6 +26,7 @@ export function createSecretSet(): SecretSet {
 
   const spellings = (secret: string) => [
     secret,
+    encodeURI(secret),
     encodeURIComponent(secret),
     new URLSearchParams({ secret }).toString().slice('secret='.length),
     JSON.stringify(secret).slice(1, -1),
@@ -36,10 +37,10 @@ export function createSecretSet(): SecretSet {
       if (credentials === undefined) return
       if (credentials.type === 'password') {
         const { username, password } = credentials
-        add(encodeBasic(username, password), ...spellings(password))
+        add(...spellings(encodeBasic(username, password)), ...spellings(password))
       } else add(...spellings(credentials.token))
     },
-    addToken: (token) => add(token),
+    addToken: (token) => add(...spellings(token)),
     // The longest first: a secret may be part of another one.
     [Symbol.iterator]: () => [...secrets].sort((a, b) => b.length - a.length)[Symbol.iterator](),
   }

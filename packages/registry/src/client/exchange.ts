@@ -1,6 +1,7 @@
 import { abortable, allowListeners } from '../abort.ts'
 import { type AuthTarget, createAuthorizer } from '../auth/authorizer.ts'
 import { parseChallenges, wantsScope } from '../auth/challenge.ts'
+import { maskError } from '../auth/mask-error.ts'
 import { type EndpointFailure, RegistryError } from '../errors.ts'
 import type { Endpoint, HostResolver } from '../hosts/endpoint.ts'
 import { createLimiter } from '../http/limiter.ts'
@@ -9,7 +10,7 @@ import { inMemory, statusError, warningsOf } from '../http/response.ts'
 import { type Retry, withRetry } from '../http/retry.ts'
 import type { HttpMethod, HttpResponse, RequestBody, Transport } from '../http/transport.ts'
 import { assertReference } from '../image/reference.ts'
-import { redactUrl } from '../redact.ts'
+import { maskSecrets, redactUrl } from '../redact.ts'
 import { findBase } from './api-base.ts'
 import { chooseEndpoints, createEndpointHealth, queryOf, withFailures } from './endpoint-choice.ts'
 import type { RateLimits } from './rate-limit.ts'
@@ -96,7 +97,9 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
     const limit = limits.note(endpoint.registry, response)
     if (limit !== undefined)
       onEvent?.({ type: 'rate-limit', registry: endpoint.registry, ...limit })
-    for (const message of warningsOf(response)) onEvent?.({ type: 'warning', message })
+    for (const text of warningsOf(response)) {
+      onEvent?.({ type: 'warning', message: maskSecrets(text, authorizer.secrets()) })
+    }
     return response
   }
 
@@ -164,7 +167,8 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
         // What the caller deals with may only be said by the last.
         const { accept: _, ...strict } = request
         return await askInTurn(next === undefined ? request : strict, endpoint)
-      } catch (error) {
+      } catch (unmasked) {
+        const error = maskError(unmasked, authorizer.secrets())
         if (next === undefined) throw withFailures(error, failures)
         if (!health.failed(endpoint, error)) throw error
         const { code, message: reason } = error
