@@ -124,8 +124,10 @@ describe('login', () => {
     })
     const options = { registry, file, helperEnv: directory.env }
     expect(await login({ ...options, credentials: ann })).toMatchObject({ helper: 'keep' })
-    expect(await json(file)).toMatchObject({ auths: { [registry]: { email: 'e' } } })
-    expect(await readFile(file, 'utf8')).not.toContain(base64('old:0'))
+    expect(await json(file)).toEqual({
+      auths: { [registry]: { email: 'e' } },
+      credHelpers: { [registry]: 'keep' },
+    })
     const find = fileCredentials({ dockerConfig: file, helperEnv: directory.env })
     expect(await find({ registry })).toEqual(ann)
     expect(await logout(options)).toEqual({ registry, file, helper: 'keep', removed: true })
