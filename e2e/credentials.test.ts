@@ -29,11 +29,11 @@ function pull(env: NodeJS.ProcessEnv = {}) {
 }
 
 describe('a private image', () => {
-  it('cannot be had without credentials, and the error says where to put some', async () => {
+  it('cannot be had without credentials, and the error says how to log in', async () => {
     const { status, stderr } = await pull()
     expect(status).toBe(125)
     expect(stderr).toMatch(/ERR_REGISTRY_(UNAUTHORIZED|DENIED)/)
-    expect(stderr).toMatch(/hint: .*(config|auth)\.json/)
+    expect(stderr).toMatch(new RegExp(`^hint: .*cromwell login ${registry.host}$`, 'm'))
   })
 
   it('can be had with those of ~/.docker/config.json', async () => {
