@@ -166,8 +166,10 @@ describe('run -it', () => {
     const terminal = await open()
     terminal.type(`$run --name lost sh -c 'echo up; exec sleep 600'; echo ended $?`, 'Enter')
     await terminal.until(/^up$/m)
-    const { stdout } = await home.cromwell(['ps', '--format', 'json'])
-    const [{ Pid }] = JSON.parse(stdout)
+    // what it prints may be there before its record is
+    const list = async () => (await home.cromwell(['ps', '--format', 'json'])).stdout
+    await expect.poll(list).toContain('"Pid"')
+    const [{ Pid }] = JSON.parse(await list())
     process.kill(parentOf(Pid), 'SIGKILL')
     await expectEnd(terminal, 125)
   })

@@ -159,8 +159,13 @@ test('a program can be stopped and continued', async () => {
 })
 
 test('a signal that comes after the end does not cost the exit status', async () => {
-  const child = await launch(containerSpec(['sh', '-c', 'exit 7']), silent)
+  const script = "trap 'exit 7' USR1; echo ready; while :; do sleep 0.05; done"
+  const child = await launch(containerSpec(['sh', '-c', script]), {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  await once(child.stdout ?? fail(), 'data')
   // The monitor ends while this thread is not looking: it learns of that only afterwards.
+  process.kill(child.pid, 'SIGUSR1')
   while (isAlive(child.monitorPid)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   expect(child.kill()).toBe(true)
   expect(await child.wait()).toMatchObject({ exitCode: 7 })
