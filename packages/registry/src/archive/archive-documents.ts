@@ -3,8 +3,8 @@ import type { Descriptor } from '../image/descriptor.ts'
 import { type ImageManifest, parseManifest } from '../image/manifest.ts'
 import { isConfigType, MEDIA_TYPES } from '../image/media-types.ts'
 import { type Platform, selectPlatform } from '../image/platform.ts'
-import type { Reference } from '../image/reference.ts'
-import { LAYOUT_FILE, namedEntry, namelessDescriptor } from '../layout/layout-index.ts'
+import { canonicalName, type Reference } from '../image/reference.ts'
+import { ANNOTATIONS, LAYOUT_FILE, namelessDescriptor } from '../layout/layout-index.ts'
 import { ArchiveContents } from './archive-contents.ts'
 import { type DockerManifestEntry, repoTag } from './docker-manifest.ts'
 
@@ -21,9 +21,7 @@ export interface ArchiveFacts {
 /** The files that name what is in an archive: for OCI tools index.json and oci-layout, for docker manifest.json. */
 export function archiveDocuments(facts: ArchiveFacts): Array<[name: string, text: string]> {
   const { names, attached } = facts
-  const named = names.map(({ reference, descriptor }) =>
-    namedEntry(reference, namelessDescriptor(descriptor), descriptor.digest),
-  )
+  const named = names.map(({ reference, descriptor }) => entryFor(reference, descriptor))
   const listed = new Set(named.map(({ digest }) => digest))
   const nameless = [...attached.values()].filter(({ digest }) => !listed.has(digest))
   const manifests = named.length > 0 ? [...named, ...nameless] : [...topLevel(facts), ...nameless]
@@ -33,6 +31,14 @@ export function archiveDocuments(facts: ArchiveFacts): Array<[name: string, text
     ['manifest.json', JSON.stringify(dockerEntries(facts, manifests))],
     ['oci-layout', LAYOUT_FILE],
   ]
+}
+
+/** With the complete name in both annotations: podman reads one of them, containerd the other. */
+function entryFor(reference: Reference, descriptor: Descriptor): Descriptor {
+  const { annotations, ...nameless } = namelessDescriptor(descriptor)
+  const name = canonicalName(reference)
+  const names = { [ANNOTATIONS.refName]: name, [ANNOTATIONS.imageName]: name }
+  return { ...nameless, annotations: { ...annotations, ...names } }
 }
 
 /** Without names, what no other document contains. */

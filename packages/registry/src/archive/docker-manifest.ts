@@ -1,5 +1,11 @@
 import { isObject, MAX_DOCUMENT_BYTES, optionalStrings } from '../image/json-document.ts'
-import { familiarName, isReference, parseReference, type Reference } from '../image/reference.ts'
+import {
+  canonicalName,
+  familiarName,
+  isReference,
+  parseReference,
+  type Reference,
+} from '../image/reference.ts'
 import { badArchive } from './archive-error.ts'
 
 /** One image in manifest.json, as `docker save` writes it; paths are those of the archive. */
@@ -35,12 +41,12 @@ export function parseDockerManifest(bytes: Uint8Array, path: string): DockerMani
 /** The largest manifest.json, index.json or configuration that is read. */
 export const MAX_ARCHIVE_DOCUMENT_BYTES = MAX_DOCUMENT_BYTES
 
-/** A name as docker takes it in `RepoTags`: familiar, always with a tag. Undefined if it has none. */
-export function repoTag(reference: Reference): string | undefined {
-  const { registry, repository, tag } = reference
-  if (tag === undefined) return undefined
-  const familiar = familiarName({ registry, repository, tag: 'latest' })
-  return `${familiar.replace(/:latest$/, '')}:${tag}`
+/**
+ * A name for `RepoTags`: complete, as podman writes it, since podman takes a short one for its own
+ * (`localhost/…`); docker reads both. Undefined if it has no tag.
+ */
+export function repoTag({ registry, repository, tag }: Reference): string | undefined {
+  return tag === undefined ? undefined : canonicalName({ registry, repository, tag })
 }
 
 /** Names that stand for the same, in familiar form. */

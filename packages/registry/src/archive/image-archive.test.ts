@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { bytesSource } from '../client/blob-source.ts'
 import { copy } from '../copy/copy.ts'
 import { digestOf } from '../image/digest.ts'
+import { canonicalName } from '../image/reference.ts'
 import { openImageLayout } from '../layout/image-layout.ts'
 import {
   collect,
@@ -241,7 +242,8 @@ describe('an image archive that is written', () => {
       const found = await openImageLayout(layout).find({ ...REFERENCES[name] }, amd64)
       expect(found?.configDigest).toBe(image.config.descriptor.digest)
       expect(found?.layers[0]?.diffId).toBe(image.layers[0]?.diffId)
-      const oci = await run(skopeo, ['inspect', `oci-archive:${file}:${name}`])
+      const complete = canonicalName(REFERENCES[name])
+      const oci = await run(skopeo, ['inspect', `oci-archive:${file}:${complete}`])
       expect(JSON.parse(oci.stdout).Digest).toBe(topOf(image).digest)
     }
   })
@@ -327,12 +329,11 @@ describe('an image archive of another program', () => {
     await putAll(writer, image, 'a:1')
     await writer.finish()
     const bytes = await readFile(file)
-    expect(bytes.includes('"org.opencontainers.image.ref.name":"a:1"')).toBe(true)
-    const docker = Buffer.from(
-      bytes.toString('latin1').replace('.ref.name":"a:1"', '.ref.name":"1"  '),
-      'latin1',
-    )
-    await writeFile(file, docker)
+    const text = bytes.toString('latin1')
+    const docker = text.replace('.ref.name":"docker.io/library/a:1"', '.ref.name":"1"'.padEnd(34))
+    expect(docker).toHaveLength(text.length)
+    expect(docker).not.toBe(text)
+    await writeFile(file, Buffer.from(docker, 'latin1'))
     expect((await open()).images).toMatchObject([{ descriptor: topOf(image), names: ['a:1'] }])
   })
 })
