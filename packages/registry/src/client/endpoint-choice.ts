@@ -41,15 +41,24 @@ function needOf({ method, path, repository, scopes = [], beforeWrite }: ApiReque
   return path.startsWith('manifests/') ? 'resolve' : 'origin'
 }
 
+/** Whether the request says by a tag what it wants. */
+export function asksForTag(request: ApiRequest): boolean {
+  return needOf(request) === 'resolve'
+}
+
 /**
  * The endpoints that a request may go to, in order; all are tried but for what writes, which goes to one place.
- * Throws `ERR_REGISTRY_HOSTS` if there is none.
+ * `byTag` says whether a tag led to what is asked for: mirrors may be for tags only. Throws `ERR_REGISTRY_HOSTS` if there is none.
  */
-export function chooseEndpoints(endpoints: readonly Endpoint[], request: ApiRequest): Endpoint[] {
+export function chooseEndpoints(
+  endpoints: readonly Endpoint[],
+  request: ApiRequest,
+  byTag: boolean,
+): Endpoint[] {
   const need = needOf(request)
   const fit = endpoints.filter(({ capabilities, kind, tagsOnly }) => {
     if (need === 'origin') return kind === 'origin' && capabilities.includes('resolve')
-    return capabilities.includes(need) && (!tagsOnly || need === 'resolve' || request.byTag)
+    return capabilities.includes(need) && (!tagsOnly || byTag)
   })
   const [first] = fit
   if (first === undefined) throw nowhere(request, need, endpoints)

@@ -12,7 +12,13 @@ import type { HttpMethod, HttpResponse, RequestBody, Transport } from '../http/t
 import { assertReference } from '../image/reference.ts'
 import { maskSecrets, redactUrl } from '../redact.ts'
 import { findBase } from './api-base.ts'
-import { chooseEndpoints, createEndpointHealth, queryOf, withFailures } from './endpoint-choice.ts'
+import {
+  asksForTag,
+  chooseEndpoints,
+  createEndpointHealth,
+  queryOf,
+  withFailures,
+} from './endpoint-choice.ts'
 import type { RateLimits } from './rate-limit.ts'
 import type { RegistryClientOptions } from './registry-client.ts'
 
@@ -31,8 +37,6 @@ export interface ApiRequest {
   commits?: boolean
   /** What a token must be good for, as in {@link AuthTarget}. Default: reading the repository. */
   scopes?: readonly string[] | undefined
-  /** Set if a tag led to the digest in `path`: mirrors may be for tags only. */
-  byTag?: boolean
   /** Set if what is written next hangs on the answer: then no mirror is asked. */
   beforeWrite?: boolean | undefined
   /** What could not be done, to what, should it fail. */
@@ -64,6 +68,8 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
   const limiter = createLimiter(options.concurrency)
   const health = createEndpointHealth()
   const bases = new Map<string, Promise<URL>>()
+  /** Repositories of which a tag was asked for: what it stands for may come from mirrors for tags only. */
+  const tagged = new Set<string>()
   let common: Promise<Record<string, string>> | undefined
 
   function baseOf(endpoint: Endpoint): Promise<URL> {
@@ -159,7 +165,9 @@ export function createExchange(transport: Transport, options: ExchangeOptions): 
 
   async function attempt(request: ApiRequest): Promise<HttpResponse> {
     const all = await abortable(resolver.endpoints(queryOf(request)), request.signal)
-    const endpoints = health.healthy(chooseEndpoints(all, request))
+    const repository = `${request.registry}/${request.repository}`
+    if (asksForTag(request)) tagged.add(repository)
+    const endpoints = health.healthy(chooseEndpoints(all, request, tagged.has(repository)))
     const failures: EndpointFailure[] = []
     for (const [index, endpoint] of endpoints.entries()) {
       const next = endpoints[index + 1]
