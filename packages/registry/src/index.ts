@@ -51,6 +51,7 @@ export {
   fileSource,
 } from './client/blob-source.ts'
 export type { DeleteTagOptions } from './client/delete-tag.ts'
+export { type EndpointExplanation, type Explanation, formatExplanation } from './client/explain.ts'
 export type { BlobBody, BlobRange } from './client/fetch-blob.ts'
 export type { FetchedManifest, ManifestHead } from './client/fetch-manifest.ts'
 export type { ListOptions } from './client/list-names.ts'

@@ -11,6 +11,7 @@ import { parseReference, type Reference } from '../image/reference.ts'
 import { createVerifiedBlob, type VerifiedBlob } from './blob.ts'
 import type { BlobSource } from './blob-source.ts'
 import { createExchange, type Exchange } from './exchange.ts'
+import { type Explanation, explainReference } from './explain.ts'
 import { type BlobBody, type BlobRange, openBlob, readSmallBlob } from './fetch-blob.ts'
 import {
   type FetchedManifest,
@@ -99,6 +100,11 @@ export interface RegistryClient extends RegistryLists, RegistryWrites {
     descriptor: Descriptor,
     options?: CallOptions & BlobRange,
   ): Promise<BlobBody>
+  /** Which endpoints, certificates, proxy and credentials the reference is asked for with, and why. Nothing is sent. */
+  explain(
+    reference: Reference,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<Explanation>
   /** How many requests the registry allows, by its last answer that told; undefined before. */
   rateLimit(registry: string): RateLimit | undefined
   readonly retryPolicy: RetryPolicy
@@ -143,6 +149,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       return { descriptor, open: (offset, signal = call.signal) => bytes({ offset }, signal) }
     },
     openBlob: (reference, descriptor, call) => openBlob(hosts, reference, descriptor, call),
+    explain: (reference, { signal } = {}) =>
+      explainReference({ ...options, resolver }, reference, signal),
     rateLimit: (registry) => limits.of(registryName(registry)),
     ...createRegistryLists(exchange),
     ...createRegistryWrites(exchange, options),
