@@ -6,6 +6,7 @@ import { hasSize } from './blob-files.ts'
 import { makePrivateDirectories, renameDurably } from './durable-file.ts'
 import { layoutError } from './layout-error.ts'
 import { acquireLock, type Lock } from './lock.ts'
+import { withoutFirst } from './pieces.ts'
 
 /** Where a blob grows, and where it goes once it is proven. */
 export interface IngestPaths {
@@ -137,7 +138,7 @@ export class BlobIngest {
       while (left.length > 0) {
         const { bytesWritten } = await this.#handle.writev(left, this.#written)
         this.#written += bytesWritten
-        left = without(left, bytesWritten)
+        left = withoutFirst(left, bytesWritten)
       }
     } catch (error) {
       throw layoutError('write', this.#paths.partial, error)
@@ -156,18 +157,6 @@ export class BlobIngest {
       this.#written += bytesRead
     }
   }
-}
-
-/** What is left of the pieces after the first bytes. */
-function without(pieces: Uint8Array[], bytes: number): Uint8Array[] {
-  let skip = bytes
-  const left: Uint8Array[] = []
-  for (const piece of pieces) {
-    const done = Math.min(skip, piece.byteLength)
-    skip -= done
-    if (done < piece.byteLength) left.push(done === 0 ? piece : piece.subarray(done))
-  }
-  return left
 }
 
 async function lockPartial(paths: IngestPaths, signal?: AbortSignal): Promise<Lock> {
