@@ -36,7 +36,12 @@ const memory = '/dev/shm'
 const place = process.argv[3] ?? (free(memory) > 6 * 2 ** 30 ? memory : tmpdir())
 const base = mkdtempSync(join(place, 'cromwell-bench-pull-'))
 const target = join(base, 'target')
-const urgent = spawnSync('nice', ['-n', '-15', 'true']).status === 0 ? ['nice', '-n', '-15'] : []
+// A session of its own, since the scheduler shares the processor among sessions before it looks at `nice`.
+const FIRST = 'echo -20 >/proc/self/autogroup 2>/dev/null; exec nice -n -20 "$@"'
+const urgent =
+  spawnSync('nice', ['-n', '-20', 'true']).status === 0
+    ? ['setsid', '-w', 'sh', '-c', FIRST, 'sh']
+    : []
 const file = (path) => fileURLToPath(new URL(path, import.meta.url))
 
 const library = (name) => `
@@ -201,7 +206,9 @@ let server
 try {
   const started = await startRegistry()
   server = started.server
-  console.log(`${rounds} rounds in ${place}; Node ${process.version}, ${urgent.join(' ')}`)
+  console.log(
+    `${rounds} rounds in ${place}; Node ${process.version}${urgent.length > 0 ? ', served first' : ''}`,
+  )
   for (const [title, image] of Object.entries(IMAGES)) {
     const name = `bench${image.layers}`
     const blobs = pushImage(started.host, name, image)
