@@ -103,7 +103,7 @@ async function measure([program, ...args]) {
 }
 
 /** An OCI image layout of one image whose layers are noise, made and pushed; returns the layers' digests. */
-function pushImage(host, name, { layers, bytes }) {
+async function pushImage(host, name, { layers, bytes }) {
   const layout = join(base, 'source')
   mkdirSync(join(layout, 'blobs', 'sha256'), { recursive: true })
   const descriptors = Array.from({ length: layers }, () => writeNoise(layout, bytes))
@@ -123,7 +123,10 @@ function pushImage(host, name, { layers, bytes }) {
   const to = ['--dest-tls-verify=false', `docker://${host}/${name}:1`]
   execFileSync('skopeo', ['copy', '-q', `oci:${layout}:1`, ...to])
   rmSync(layout, { recursive: true })
-  return [config, ...descriptors].map(({ digest }) => digest)
+  // skopeo compresses on the way what is not compressed, so the registry has other layers than were made.
+  const answer = await fetch(`http://${host}/v2/${name}/manifests/1`, { headers: { accept: type } })
+  const pushed = await answer.json()
+  return [pushed.config, ...pushed.layers].map(({ digest }) => digest)
 }
 
 function writeNoise(layout, size) {
@@ -211,7 +214,7 @@ try {
   )
   for (const [title, image] of Object.entries(IMAGES)) {
     const name = `bench${image.layers}`
-    const blobs = pushImage(started.host, name, image)
+    const blobs = await pushImage(started.host, name, image)
     const sides = Object.entries(contestants(started.host, name, blobs))
     const functions = Object.fromEntries(sides.map(([side, argv]) => [side, () => measure(argv)]))
     const results = await interleaveAsync(functions, { rounds })
