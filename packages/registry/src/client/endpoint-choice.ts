@@ -29,7 +29,7 @@ const FINAL = new Set<RegistryErrorCode>([
 
 /** What endpoints are looked up by for a request. */
 export function queryOf({ registry, repository, path }: ApiRequest): EndpointQuery {
-  const version = /^manifests\/(.+)$/.exec(path)?.[1]
+  const version = /^manifests\/([^?]+)/.exec(path)?.[1]
   return { registry, repository, version }
 }
 
