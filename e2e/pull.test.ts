@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   createTestRegistry,
   file,
@@ -56,6 +58,23 @@ function helloImage() {
 }
 
 describe('pull', () => {
+  it('asks the mirror that registries.conf names, and keeps the name that was asked for', async () => {
+    const conf = join(home.home, 'registries.conf')
+    writeFileSync(
+      conf,
+      `[[registry]]
+location = "registry.invalid/library"
+[[registry.mirror]]
+location = "${registry.host}/team"
+`,
+    )
+    const env = { CONTAINERS_REGISTRIES_CONF: conf }
+    const name = 'registry.invalid/library/hello:1'
+    const { status, stdout, stderr } = await home.cromwell(['pull', name], { env })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toContain(`Status: Downloaded newer image for ${name}\n`)
+  })
+
   it('says in docker’s words what it does, and ends with the full reference', async () => {
     const { status, stdout, stderr } = await home.cromwell(['pull', hello])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
