@@ -21,6 +21,10 @@ describe('registryOptions', () => {
     expect(proxy).toEqual({ https: 'http://lower:2', all: 'http://all:3' })
   })
 
+  it('lets a registry in a private network lead to other machines of it', async () => {
+    expect((await clientOptions({})).network).toEqual({ allowPrivate: true })
+  })
+
   it('takes HTTP_PROXY from no CGI request', async () => {
     const env = { HTTP_PROXY: 'http://attacker:1', REQUEST_METHOD: 'GET' }
     expect((await clientOptions(env)).proxy).toEqual({})

@@ -26,6 +26,8 @@ export async function registryOptions({
     client: {
       ...hostFiles(host.env),
       proxy: proxyFromEnvironment(host.env),
+      // As docker has it: a company's registry keeps tokens and blobs on other machines of its network.
+      network: { allowPrivate: true },
       onEvent: (event) => {
         if (event.type === 'warning') {
           onEvent({ type: 'warning', code: 'registry', message: event.message })
