@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { requiresProgram } from '@cromwell/test-support'
+import { requires, requiresProgram } from '@cromwell/test-support'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { bytesSource } from '../client/blob-source.ts'
 import { copy } from '../copy/copy.ts'
@@ -245,6 +245,38 @@ describe('an image archive that is written', () => {
       const complete = canonicalName(REFERENCES[name])
       const oci = await run(skopeo, ['inspect', `oci-archive:${file}:${complete}`])
       expect(JSON.parse(oci.stdout).Digest).toBe(topOf(image).digest)
+    }
+  })
+})
+
+describe('an image archive and podman', () => {
+  it('is loaded under its own names, and what podman saves is read', {
+    timeout: 120_000,
+  }, async (context) => {
+    const podman = requiresProgram(context, 'podman')
+    const why = 'podman keeps its images in a directory of its own'
+    requires(context, 'root', process.getuid?.() === 0, why)
+    const storage = ['--root', join(directory, 'root'), '--runroot', join(directory, 'run')]
+    const call = (...words: string[]) =>
+      run(podman, [...storage, '--storage-driver', 'vfs', '--events-backend', 'none', ...words])
+    const image = imageOf('a')
+    const writer = createImageArchive(file)
+    await putAll(writer, image, 'first:1')
+    await putAll(writer, image, 'localhost:5000/second:2')
+    await writer.finish()
+    await call('load', '-q', '-i', file)
+    const id = image.config.descriptor.digest.slice('sha256:'.length)
+    for (const name of ['docker.io/library/first:1', 'localhost:5000/second:2']) {
+      const { stdout } = await call('image', 'inspect', '--format', '{{.Id}}', name)
+      expect(stdout.trim()).toBe(id)
+    }
+    for (const format of ['docker-archive', 'oci-archive']) {
+      const saved = join(directory, `${format}.tar`)
+      await call('save', '-q', '--format', format, '-o', saved, 'docker.io/library/first:1')
+      const archive = await open(saved)
+      expect(await collect(archive.names())).toEqual(['first:1'])
+      const memory = await readBack(archive, 'first:1')
+      expect(await memory.has(image.config.descriptor)).toBe(true)
     }
   })
 })

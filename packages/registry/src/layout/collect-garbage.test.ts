@@ -11,6 +11,7 @@ import type { ContentStore } from '../store/content-store.ts'
 import { layoutStore } from '../store/layout-store.ts'
 import { makeIndex } from '../testing/index.ts'
 import { type ImageLayout, openImageLayout } from './image-layout.ts'
+import { acquireLock } from './lock.ts'
 
 let directory: string
 let layout: ImageLayout
@@ -110,6 +111,28 @@ describe('gc', () => {
     await lease.release()
     expect((await layout.gc({ graceMs: 0 })).removed).toHaveLength(3)
     expect(await readdir(join(directory, 'leases'))).toEqual([])
+  })
+
+  it('is waited for by a writer whose lease it may not have seen', async () => {
+    await putAll(store, imageOf('a'), 'a:1')
+    const collection = await acquireLock(join(directory, 'index.json.lock'))
+    const lease = await layout.lease()
+    const { descriptor } = imageOf('a').manifest
+    let isProtected = false
+    const protecting = lease.protect([descriptor]).then(() => {
+      isProtected = true
+    })
+    const isWaiting = async () =>
+      (await readdir(directory)).some((name) => /^index\.json\.lock\..*claim$/.test(name))
+    while (!isProtected && !(await isWaiting())) await new Promise(setImmediate)
+    expect(isProtected).toBe(false)
+    const [file = ''] = (await readdir(join(directory, 'leases'))).filter(
+      (name) => !/\./.test(name),
+    )
+    expect(await readFile(join(directory, 'leases', file), 'utf8')).toContain(descriptor.digest)
+    await collection.release()
+    await protecting
+    await lease.release()
   })
 
   it('does not honour the lease of a process that was killed', async () => {
