@@ -92,13 +92,23 @@ describe('gc', () => {
     expect(JSON.parse(await readFile(path, 'utf8')).manifests).toHaveLength(3)
   })
 
-  it('keeps what is young, for writers that take no lease', async () => {
+  it('keeps what is young and what that leads to, for writers that take no lease', async () => {
     await putAll(store, imageOf('a'))
-    const [old] = partsOf(imageOf('a'))
-    const past = new Date(Date.now() - 2 * 3_600_000)
-    await utimes(layout.blobPath(old?.descriptor.digest ?? ''), past, past)
-    const report = await layout.gc()
-    expect(report).toMatchObject({ removed: [{ digest: old?.descriptor.digest }], young: 2 })
+    const [layer, config, manifest] = partsOf(imageOf('a')).map(({ descriptor }) => descriptor)
+    const growOld = async (digest = '') => {
+      const past = new Date(Date.now() - 2 * 3_600_000)
+      await utimes(layout.blobPath(digest), past, past)
+    }
+    await growOld(layer?.digest)
+    expect(await layout.gc()).toMatchObject({ removed: [], young: 3 })
+    await growOld(manifest?.digest)
+    const { removed, young } = await layout.gc()
+    expect(removed.map(({ digest }) => digest).sort()).toEqual(
+      [layer?.digest, manifest?.digest].sort(),
+    )
+    expect(young).toBe(1)
+    await growOld(config?.digest)
+    expect((await layout.gc()).removed).toMatchObject([{ digest: config?.digest }])
   })
 
   it('keeps what is leased, and all that it leads to, until it is released', async () => {

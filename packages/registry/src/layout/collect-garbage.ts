@@ -8,7 +8,7 @@ import { blobPath } from './blob-files.ts'
 import { isMissing, layoutError } from './layout-error.ts'
 import { changeEntries, isNamed } from './layout-index.ts'
 import { readLeases } from './lease.ts'
-import { findReachable } from './reachable.ts'
+import { findReachable, follow } from './reachable.ts'
 import { sweepLayout } from './sweep.ts'
 
 /** Options of {@link collectGarbage}. */
@@ -16,7 +16,8 @@ export interface GarbageOptions {
   /** Only say what would be removed. */
   dryRun?: boolean | undefined
   /**
-   * Blobs younger than this are kept, for writers that take no lease, as those of other programs.
+   * Blobs younger than this are kept with all that they lead to, for writers that take no lease, as those
+   * of other programs.
    * Default: one hour.
    */
   graceMs?: number | undefined
@@ -37,7 +38,7 @@ export interface GarbageReport {
   removedBytes: number
   /** Blobs that a name or a writer needs. */
   kept: number
-  /** Blobs that no name leads to and that are too young to go. */
+  /** Blobs that no name leads to and that are too young to go, and what these lead to. */
   young: number
 }
 
@@ -58,10 +59,16 @@ export async function collectGarbage(
   }
   await changeEntries(directory, { signal }, async (entries) => {
     const { digests } = findReachable(directory, entries, await readLeases(directory))
-    for await (const blob of blobsIn(directory)) {
+    const blobs: BlobFile[] = []
+    for await (const blob of blobsIn(directory)) blobs.push(blob)
+    // Who writes a manifest counts on what was there before it, however old that is.
+    const spared = new Set(digests)
+    const isYoung = ({ modifiedMs }: BlobFile) => Date.now() - modifiedMs < graceMs
+    for (const { digest } of blobs.filter(isYoung)) follow(directory, digest, spared)
+    for (const blob of blobs) {
       throwIfAborted(signal)
       if (digests.has(blob.digest)) report.kept++
-      else if (Date.now() - blob.modifiedMs < graceMs) report.young++
+      else if (spared.has(blob.digest)) report.young++
       else await removeBlob(directory, blob, report, dryRun)
     }
     return undefined
