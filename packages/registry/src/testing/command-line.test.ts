@@ -65,6 +65,8 @@ describe('cromwell-test-registry', () => {
     const tls = ['--tls-cert', join(certificates, 'ca.crt'), '--tls-key', join(directory, 'key')]
     const { host } = await start([...tls, '--user', 'ann:a secret', '--private'])
     const inPodman = podmanIn(podman, directory)
+    const why = 'podman keeps its images in a directory of its own'
+    requires(context, 'root', process.getuid?.() === 0, why)
     requires(context, 'podman', await inPodman('info').then(...yesOrNo), 'podman does not run here')
     await using source = await createTestRegistry()
     const [origin, name] = [`${source.host}/app:1`, `${host}/team/app:1`]
